@@ -1,0 +1,39 @@
+/*
+ * Memory: our own allocations do not fail; when the system has none left, the process ends in one place, with exit
+ * code 6, which is as safe as a kill. Sizes that a peer chose are checked against base/limits.h before they get here.
+ */
+#ifndef DRAY_BASE_MEMORY_H
+#define DRAY_BASE_MEMORY_H
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#define array_count(array) (sizeof(array) / sizeof((array)[0]))
+
+/** Zeroed memory for @count items of @size bytes; never NULL. The caller frees it with free(). */
+void *memory_new(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
+
+/** realloc() that cannot fail, and whose product cannot overflow. */
+void *memory_resize(void *old, size_t count, size_t size) __attribute__((returns_nonnull));
+
+/** A copy of @text, or NULL for NULL. The caller frees it. */
+char *memory_text(const char *text);
+
+/** A copy of @length bytes at @bytes with a NUL behind them. The caller frees it. */
+char *memory_text_of(const void *bytes, size_t length) __attribute__((returns_nonnull));
+
+/** printf() into new memory. The caller frees it. */
+char *memory_format(const char *format, ...) __attribute__((format(printf, 1, 2), returns_nonnull));
+
+/** The one way out when there is no memory. */
+_Noreturn void memory_exhausted(void);
+
+static inline void memory_free_pointer(void *slot)
+{
+	free(*(void **)slot);
+}
+
+/* A local that is freed when its scope ends: `auto_free char *name = ...`. */
+#define auto_free __attribute__((cleanup(memory_free_pointer)))
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * The configuration: one YAML file, read strictly into one const struct (DESIGN section 8). One table (schema.c) has
+ * the keys, types, defaults, ranges and help; the reader and the reference page are made from it.
+ */
+#ifndef DRAY_CONFIG_CONFIG_H
+#define DRAY_CONFIG_CONFIG_H
+
+#include "base/error.h"
+#include "oci/platform.h"
+#include "oci/reference.h"
+
+#include <stddef.h>
+
+/* Where in the file, for errors found later. */
+struct config_place {
+	int line, column;
+};
+
+enum config_tls {
+	CONFIG_TLS_DEFAULT, /* on, but for loopback hosts (REF-12) */
+	CONFIG_TLS_ON,
+	CONFIG_TLS_OFF,
+	CONFIG_TLS_INSECURE,
+};
+
+struct config_registry {
+	char *domain;
+	enum config_tls tls;
+	char *ca_file, *certificate_file, *key_file; /* or NULL; relative to the file's folder, made absolute */
+	char *username, *password; /* or NULL */
+	int64_t blob_slots, metadata_slots; /* 0: the default */
+	struct config_place place;
+};
+
+enum config_verify { CONFIG_VERIFY_LAYERS, CONFIG_VERIFY_DIGESTS };
+
+/* A target as resolved for one repository: either a registry repository, or a layout. */
+struct config_target {
+	bool is_layout;
+	char *domain;     /* registry: "registry.internal:5000" */
+	char *repository; /* registry: "mirror/library/alpine"; layout: the name under which images stand in it */
+	char *directory;  /* layout: absolute path */
+	bool bare_tags;   /* layout: names: tag */
+	struct config_place place;
+};
+
+struct tag_filter; /* selection.h */
+
+struct config_repository {
+	bool is_layout;        /* a source of `oci:DIR` */
+	char *domain, *repository; /* of a registry source, canonical */
+	char *directory;       /* of a layout source */
+	char *tag;             /* or NULL: `source: repo:tag` takes that one alone */
+	struct digest digest;  /* or empty: `source: repo@digest` */
+	struct tag_filter *filter; /* NULL: every tag */
+	struct config_target *targets;
+	size_t target_count;
+	struct platform *platforms;
+	size_t platform_count; /* 0: all */
+	enum config_verify verify;
+	bool merge;
+	struct config_place place;
+};
+
+struct config {
+	char *path;       /* of the file */
+	char *hash;       /* "sha256:..." of its bytes */
+	char *state_file; /* absolute, or NULL: none */
+	char *auth_file;  /* absolute, or NULL */
+	struct config_registry *registries;
+	size_t registry_count;
+	struct config_repository *repositories;
+	size_t repository_count;
+	/* limits of one run */
+	int64_t images_in_flight;
+	int64_t connect_timeout_ms, stall_timeout_ms;
+};
+
+/* All errors of a file at once: each is one "file:line:column: text" line. */
+struct config_errors {
+	char **lines;
+	size_t count;
+};
+
+/**
+ * Read and check the file: syntax, schema, references, patterns, `${VAR}`s, files named, two entries on one target
+ * (DESIGN 6). Blocks; contacts nothing. *config is the caller's (config_free()). On failure every error found is in
+ * *errors (config_errors_release()); ERR_NOT_FOUND when there is no such file, else ERR_INVALID.
+ */
+must_check bool config_load(
+	const char *path, struct config **config, struct config_errors *errors, struct error *err);
+
+void config_free(struct config *config);
+void config_errors_release(struct config_errors *errors);
+
+/** The settings of @domain, or NULL. */
+const struct config_registry *config_find_registry(const struct config *config, const char *domain);
+
+/** The reference page (docs/configuration.md's table of keys) as Markdown, made from the schema table. New memory. */
+char *config_reference_page(void);
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * Descriptors: what a document says about the content it points to (image-spec descriptor.md).
+ */
+#ifndef DRAY_OCI_DESCRIPTOR_H
+#define DRAY_OCI_DESCRIPTOR_H
+
+#include "oci/digest.h"
+#include "oci/platform.h"
+
+struct descriptor {
+	char *media_type; /* own memory; never NULL once parsed */
+	struct digest digest;
+	int64_t size;                /* bytes */
+	struct platform platform;    /* empty where there is none */
+	struct digest attests;       /* what a BuildKit attestation belongs to (IDX-7), else empty */
+	bool has_urls;               /* may be fetched elsewhere; we never do (T-16) */
+	char *reference_name;        /* org.opencontainers.image.ref.name, or NULL (LAY-7) */
+	char *containerd_name;       /* io.containerd.image.name, or NULL (LAY-9) */
+};
+
+/** Deep copy. The caller releases @to. */
+void descriptor_copy(struct descriptor *to, const struct descriptor *from);
+
+void descriptor_release(struct descriptor *descriptor);
+
+#endif

@@ -1,0 +1,16 @@
+/*
+ * Signals, delivered on the loop. SIGPIPE is ignored for the whole process.
+ */
+#ifndef DRAY_SCHEDULER_SIGNALS_H
+#define DRAY_SCHEDULER_SIGNALS_H
+
+#include "scheduler/loop.h"
+
+/**
+ * Call @fire(@signal, @argument) on the loop, which must not wait, each time SIGINT or SIGTERM arrives, until
+ * signals_unwatch(). Inside loop_run(), once at a time; nothing in a virtual loop.
+ */
+void signals_watch(void (*fire)(int signal, void *argument), void *argument);
+void signals_unwatch(void);
+
+#endif

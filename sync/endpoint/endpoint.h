@@ -1,0 +1,130 @@
+/*
+ * Endpoints: where images live. One interface over a registry host and an OCI layout directory, both as source and as
+ * target; who copies does not know which it has.
+ *
+ * An endpoint is one host or one directory. Images in it have a name: the repository (in a layout: the name that
+ * stands before the tag in index.json, LAY-9), and a tag or a digest.
+ *
+ * Content is only fetched against a descriptor. Every call may wait, and fails as sync/registry/registry.h lists, or with
+ * ERR_IO for a layout's disk. Errors name the endpoint.
+ */
+#ifndef DRAY_SYNC_ENDPOINT_ENDPOINT_H
+#define DRAY_SYNC_ENDPOINT_ENDPOINT_H
+
+#include "base/buf.h"
+#include "oci/descriptor.h"
+#include "scheduler/gate.h"
+#include "sync/registry/registry.h"
+
+struct endpoint;
+
+/** The endpoint of a registry; takes it (frees it with the endpoint). */
+struct endpoint *endpoint_new_registry(struct registry *registry);
+
+enum layout_mode {
+	LAYOUT_READ,  /* ERR_NOT_FOUND unless it is a layout */
+	LAYOUT_WRITE, /* made where there is none: directories, oci-layout, blobs/ (LAY-1, LAY-2) */
+};
+
+/**
+ * The endpoint of the layout at @directory. @bare_tags: names are tags alone (LAY-10), else canonical references (LAY-9).
+ * ERR_IO, ERR_CORRUPT (index.json), ERR_NOT_FOUND. Waits.
+ */
+must_check bool endpoint_open_layout(const char *directory, enum layout_mode mode, bool bare_tags,
+	struct endpoint **endpoint, struct error *err);
+
+/** Write what is pending (see endpoint_flush()), close. NULL is fine. */
+void endpoint_free(struct endpoint *endpoint);
+
+/** "registry.internal:5000" or "oci:/srv/air-gap". Borrowed. */
+const char *endpoint_name(const struct endpoint *endpoint);
+
+/** "host/repo:tag", "host/repo@sha256:..", "oci:/srv/air-gap:docker.io/library/alpine:3.20". New memory. */
+char *endpoint_reference(const struct endpoint *endpoint, const char *repository, const char *reference);
+
+bool endpoint_is_layout(const struct endpoint *endpoint);
+
+/** Blob transfers hold a place in it. */
+struct gate *endpoint_blob_gate(struct endpoint *endpoint);
+
+/* --- reading --------------------------------------------------------------------------------------------------- */
+
+struct image_name {
+	char *repository; /* "" where a layout's entry has a bare tag */
+	char *reference;  /* tag, or digest text for an entry without a name */
+};
+
+struct name_pages;
+
+/**
+ * List the tags of @repository; in a layout, @repository NULL lists every entry of it. As tag_pages_next(): pages
+ * until *count == 0. ERR_NOT_FOUND: no such repository.
+ */
+struct name_pages *endpoint_list(struct endpoint *endpoint, const char *repository);
+must_check bool name_pages_next(
+	struct name_pages *pages, const struct image_name **names, size_t *count, struct error *err);
+void name_pages_free(struct name_pages *pages);
+
+/**
+ * What @reference (tag or digest text) points to. Never without a digest: where HEAD does not tell, the manifest is
+ * read. The caller releases *root. ERR_NOT_FOUND.
+ */
+must_check bool endpoint_resolve(struct endpoint *endpoint, const char *repository, const char *reference,
+	struct descriptor *root, struct error *err);
+
+/** The bytes of the manifest @wanted, verified. *media_type: new memory, what the endpoint calls it, or NULL. */
+must_check bool endpoint_manifest(struct endpoint *endpoint, const char *repository, const struct descriptor *wanted,
+	struct buf *bytes, char **media_type, struct error *err);
+
+struct endpoint_reader;
+
+/** The bytes of a blob from @offset on; exactly size - offset of them, or an error. One attempt. */
+must_check bool endpoint_blob_open(struct endpoint *endpoint, const char *repository, const struct descriptor *blob,
+	int64_t offset, struct endpoint_reader **reader, struct error *err);
+must_check bool endpoint_reader_read(
+	struct endpoint_reader *reader, void *bytes, size_t capacity, size_t *got, struct error *err);
+void endpoint_reader_close(struct endpoint_reader *reader);
+
+/* --- writing --------------------------------------------------------------------------------------------------- */
+
+must_check bool endpoint_blob_present(struct endpoint *endpoint, const char *repository, const struct descriptor *blob,
+	bool *present, struct error *err);
+
+struct endpoint_writer;
+
+/**
+ * Make the blob of @from_repository visible in @repository without moving it. A layout has one store for all: then it
+ * is present already. *mounted false: upload it, with *writer as the session if it is not NULL. Failing to mount is no
+ * error.
+ */
+must_check bool endpoint_blob_mount(struct endpoint *endpoint, const char *repository, const char *from_repository,
+	const struct descriptor *blob, bool *mounted, struct endpoint_writer **writer, struct error *err);
+
+/** A writer for the whole blob. */
+must_check bool endpoint_blob_create(struct endpoint *endpoint, const char *repository, const struct descriptor *blob,
+	struct endpoint_writer **writer, struct error *err);
+
+/** The next bytes, in order. */
+must_check bool endpoint_writer_write(
+	struct endpoint_writer *writer, const void *bytes, size_t length, struct error *err);
+
+/** After the last byte, and after verification: make it visible (registry: the reply to PUT; layout: fsync, rename). */
+must_check bool endpoint_writer_commit(struct endpoint_writer *writer, struct error *err);
+
+/** Free; what was not committed is not visible, and gone. NULL is fine. */
+void endpoint_writer_free(struct endpoint_writer *writer);
+
+/**
+ * Store a manifest: @tag NULL stores it by digest alone; else the tag points to it afterwards. In a layout the blob is
+ * durable on return, the tag after the next flush. @media_type and, if not empty, @platform go into the entry (LAY-15).
+ */
+must_check bool endpoint_manifest_put(struct endpoint *endpoint, const char *repository, const char *tag,
+	const struct descriptor *manifest, const void *bytes, struct error *err);
+
+/**
+ * Wait until every tag put before is durable and visible. A registry: at once. A layout: index.json is written again
+ * under its lock, merged with what others wrote, at a bounded rate (LAY-2, LAY-13); many waiters share one write.
+ */
+must_check bool endpoint_flush(struct endpoint *endpoint, struct error *err);
+
+#endif

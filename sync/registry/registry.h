@@ -1,0 +1,132 @@
+/*
+ * A registry: the distribution protocol as blocking-looking calls from a task. One struct a host and identity.
+ *
+ * Each call finds its token, sends, retries what scheduler/retry.h allows, and answers 401 once with a fresh
+ * token (AUTH-18). Errors name host, request, status and the server's own words, bounded and escaped (ERR-1).
+ * Metadata requests pass a gate of their own, so that they never wait behind blobs (DESIGN 5.9). Whoever moves blobs
+ * holds places in registry_blob_gate() first.
+ *
+ * Errors of every call, besides what is said there:
+ *   ERR_UNAUTHORIZED  401 after a fresh token, or no credentials       ERR_DENIED  403
+ *   ERR_RATE_LIMITED, ERR_UNAVAILABLE, ERR_TIMEOUT  after all attempts  ERR_REFUSED  origin policy, certificate
+ *   ERR_PROTOCOL      the reply is not what the protocol says           ERR_CANCELED
+ */
+#ifndef DRAY_SYNC_REGISTRY_REGISTRY_H
+#define DRAY_SYNC_REGISTRY_REGISTRY_H
+
+#include "base/buf.h"
+#include "oci/descriptor.h"
+#include "scheduler/gate.h"
+#include "sync/http/http.h"
+#include "sync/registry/credentials.h"
+
+struct registry;
+
+struct registry_options {
+	const char *domain;    /* "docker.io", "registry.internal:5000" */
+	bool plain_http;       /* REF-12: off, but for loopback or where the configuration says so */
+	struct http_tls tls;
+	const struct credential *credential; /* from the configuration, or NULL: ask @credentials */
+	struct credential_store *credentials; /* or NULL */
+	size_t blob_slots;     /* 0: 8 */
+	size_t metadata_slots; /* 0: 16 */
+};
+
+/** All texts are copied; @http and @credentials stay the caller's and outlive the registry. */
+struct registry *registry_new(struct http *http, const struct registry_options *options);
+void registry_free(struct registry *registry);
+
+const char *registry_domain(const struct registry *registry);
+struct gate *registry_blob_gate(struct registry *registry);
+
+/* --- tags ------------------------------------------------------------------------------------------------------ */
+
+struct tag_pages;
+
+/** Start listing; sends nothing yet. @repository is borrowed until tag_pages_free(). */
+struct tag_pages *registry_tags(struct registry *registry, const char *repository);
+
+/**
+ * The next page: *tags is an array of *count texts, borrowed until the next call; names outside the grammar are
+ * skipped, repeated ones dropped within a page (TAG-2, TAG-11). *count == 0: the end, and the listing is complete.
+ * ERR_NOT_FOUND: no such repository (TAG-3). ERR_PROTOCOL: a loop, or a Link that leads out of it (TAG-10, T-15).
+ */
+must_check bool tag_pages_next(struct tag_pages *pages, char ***tags, size_t *count, struct error *err);
+void tag_pages_free(struct tag_pages *pages);
+
+/* --- manifests ------------------------------------------------------------------------------------------------- */
+
+/**
+ * HEAD by @reference (a tag or digest text). Fills digest, size (-1: unknown) and media_type of *descriptor, which the
+ * caller releases; the digest is empty when the server did not tell (MAN-9). ERR_NOT_FOUND.
+ */
+must_check bool registry_manifest_head(struct registry *registry, const char *repository, const char *reference,
+	struct descriptor *descriptor, struct error *err);
+
+/**
+ * GET the manifest @wanted, by its digest; its bytes are verified against digest and, if wanted->size >= 0, size.
+ * *media_type is what the reply said (new memory, may be NULL). ERR_NOT_FOUND; ERR_CORRUPT; ERR_TOO_LARGE.
+ */
+must_check bool registry_manifest_get(struct registry *registry, const char *repository,
+	const struct descriptor *wanted, struct buf *bytes, char **media_type, struct error *err);
+
+/**
+ * GET by tag where HEAD did not tell a digest: *descriptor gets the digest computed (and, if Docker-Content-Digest is
+ * there, compared: MAN-8), size and type. Errors as registry_manifest_get().
+ */
+must_check bool registry_manifest_resolve(struct registry *registry, const char *repository, const char *tag,
+	struct descriptor *descriptor, struct buf *bytes, struct error *err);
+
+/**
+ * PUT @bytes at @reference (tag or digest text) as @media_type. @digest is theirs: a Docker-Content-Digest that
+ * differs is ERR_PROTOCOL; without one the result is confirmed by HEAD (MAN-21). ERR_DENIED also for 4xx refusals.
+ */
+must_check bool registry_manifest_put(struct registry *registry, const char *repository, const char *reference,
+	const char *media_type, const void *bytes, size_t length, const struct digest *digest, struct error *err);
+
+/* --- blobs ----------------------------------------------------------------------------------------------------- */
+
+/** HEAD. *present false: 404, 405, or a size that differs; other errors are errors (BLB-11, UPL-1). */
+must_check bool registry_blob_head(struct registry *registry, const char *repository, const struct descriptor *blob,
+	bool *present, struct error *err);
+
+struct blob_reader;
+
+/**
+ * GET from byte @offset on; the reader gives exactly the bytes [offset, size), or fails. A server that ignores the
+ * Range has its first @offset bytes thrown away. What is read is not verified here: that is the stage it goes through.
+ * One attempt: who reads resumes, since only it knows what arrived. ERR_NOT_FOUND; ERR_CORRUPT: another length.
+ */
+must_check bool registry_blob_open(struct registry *registry, const char *repository, const struct descriptor *blob,
+	int64_t offset, struct blob_reader **reader, struct error *err);
+must_check bool blob_reader_read(
+	struct blob_reader *reader, void *bytes, size_t capacity, size_t *got, struct error *err);
+void blob_reader_close(struct blob_reader *reader);
+
+struct blob_upload;
+
+/**
+ * POST ?mount=&from= (UPL-2). *mounted true: done. Else *upload is a session to go on with, or NULL: open one.
+ * A mount that fails is no error; only cancellation and ERR_REFUSED are.
+ */
+must_check bool registry_blob_mount(struct registry *registry, const char *repository, const char *from,
+	const struct digest *digest, bool *mounted, struct blob_upload **upload, struct error *err);
+
+/** POST: open a session (UPL-5 to UPL-8). */
+must_check bool registry_upload_open(
+	struct registry *registry, const char *repository, struct blob_upload **upload, struct error *err);
+
+/** PUT of the whole blob (UPL-9): starts it; then write exactly blob->size bytes, then commit. */
+must_check bool blob_upload_begin(struct blob_upload *upload, const struct descriptor *blob, struct error *err);
+must_check bool blob_upload_write(struct blob_upload *upload, const void *bytes, size_t length, struct error *err);
+
+/**
+ * After the last byte: wait for the reply. An unclear end (no reply, 5xx, unknown upload) is settled by HEAD
+ * (UPL-21, T-45): present is success. ERR_UNAVAILABLE: not there, a new session may succeed.
+ */
+must_check bool blob_upload_commit(struct blob_upload *upload, struct error *err);
+
+/** Free it; a session that was not committed is cut, and left to expire (UPL-25, PSH-12). NULL is fine. */
+void blob_upload_free(struct blob_upload *upload);
+
+#endif

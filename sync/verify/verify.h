@@ -1,0 +1,38 @@
+/*
+ * Verification: a stage that a blob's bytes pass through. It hashes what is stored and, for a layer, inflates it and
+ * hashes what comes out: the diff_id, a fact about the digest.
+ *
+ * No waiting, no files, no sockets: bytes in, verdict out, bounded memory. The caller feeds it in order, from a worker.
+ * ISA-L inflates; a gzip error of its is judged by zlib before content is called undecodable (T-42).
+ */
+#ifndef DRAY_SYNC_VERIFY_VERIFY_H
+#define DRAY_SYNC_VERIFY_VERIFY_H
+
+#include "oci/descriptor.h"
+#include "oci/mediatype.h"
+
+struct verifier;
+
+/** For @blob (digest and size are what is proven). @want_diff_id false: hash only (`verify: digests`). */
+struct verifier *verifier_new(const struct descriptor *blob, bool want_diff_id);
+void verifier_free(struct verifier *verifier);
+
+/** The next bytes. What is beyond the blob's size is counted, not hashed. */
+void verifier_update(struct verifier *verifier, const void *bytes, size_t length);
+
+/** After the last byte: ERR_CORRUPT unless size and digest agree; ERR_UNSUPPORTED: an unknown algorithm. */
+must_check bool verifier_check(struct verifier *verifier, struct error *err);
+
+enum diff_id_state {
+	DIFF_ID_NONE,     /* not a layer, encrypted, or not wanted */
+	DIFF_ID_PROVEN,
+	DIFF_ID_BROKEN,   /* the digest is right and the content cannot be decoded */
+};
+
+/**
+ * After verifier_check() succeeded: what was learnt. *diff_id is filled for DIFF_ID_PROVEN; @err (may be NULL) says
+ * why for DIFF_ID_BROKEN (ERR_CORRUPT, or ERR_TOO_LARGE for a bomb, T-43).
+ */
+enum diff_id_state verifier_diff_id(struct verifier *verifier, struct digest *diff_id, struct error *err);
+
+#endif
