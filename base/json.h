@@ -49,7 +49,6 @@ struct json_field {
  * Fill the slots of @fields from @object. Unknown keys are ignored, unless one is a known key in another case.
  * ERR_CORRUPT: not an object, a required key is missing, a type is wrong; the text names the key.
  */
-must_check bool json_read(
-	const json_t *object, const struct json_field *fields, size_t field_count, struct error *err);
+must_check bool json_read(const json_t *object, const struct json_field *fields, size_t field_count, struct error *err);
 
 #endif

@@ -13,7 +13,7 @@
 #define LIMIT_CONFIG_BYTES (16 * MIB)
 /* HTTP-14: a token reply is a few KiB; 16 KiB is the longest token that fits into a header line of usual servers. */
 #define LIMIT_TOKEN_REPLY_BYTES (1 * MIB)
-#define LIMIT_TOKEN_BYTES (16 * KIB)
+#define LIMIT_TOKEN_BYTES       (16 * KIB)
 /* HTTP-14: error bodies are for one line of text. */
 #define LIMIT_ERROR_BODY_BYTES (64 * KIB)
 /* HTTP-14: a page of 100,000 tags of the greatest length. */
@@ -23,34 +23,34 @@
 /* T-33: tags of one repository. */
 #define LIMIT_TAGS 1000000
 /* T-10: header lines of one reply, all of them together, and one line (Location may be several KiB: HTTP-15). */
-#define LIMIT_HEADER_BYTES (64 * KIB)
-#define LIMIT_HEADER_COUNT 100
+#define LIMIT_HEADER_BYTES      (64 * KIB)
+#define LIMIT_HEADER_COUNT      100
 #define LIMIT_HEADER_LINE_BYTES (32 * KIB)
 /* RED-2 */
 #define LIMIT_REDIRECTS 10
 /* T-30: real manifests nest less than 10 deep; a parser's stack must not be a peer's to choose. */
-#define LIMIT_JSON_DEPTH 64
+#define LIMIT_JSON_DEPTH  64
 #define LIMIT_JSON_TOKENS 200000
 /* IDX-1, T-34: nested indexes, and all manifests that one root reaches. */
-#define LIMIT_INDEX_DEPTH 8
+#define LIMIT_INDEX_DEPTH    8
 #define LIMIT_TREE_MANIFESTS 10000
 /* A manifest of the largest size could name so many layers; images have at most 127. */
 #define LIMIT_LAYERS 4096
 /* LYR-5: the window of `zstd --ultra -22`; more is asked for only by --long. */
 #define LIMIT_ZSTD_WINDOW_LOG 27
 /* T-43: what one layer may inflate to, and how steeply. */
-#define LIMIT_LAYER_BYTES ((int64_t)64 * 1024 * 1024 * 1024)
+#define LIMIT_LAYER_BYTES   ((int64_t)64 * 1024 * 1024 * 1024)
 #define LIMIT_INFLATE_RATIO 1200
 /* T-22: what a credential helper may print, and how long it may take (amazon-ecr-credential-helper#351). */
 #define LIMIT_HELPER_BYTES (64 * KIB)
-#define LIMIT_HELPER_MS 30000
+#define LIMIT_HELPER_MS    30000
 /* T-74: a configuration is written by hand. */
 #define LIMIT_CONFIG_FILE_BYTES (1 * MIB)
-#define LIMIT_CONFIG_DEPTH 32
-#define LIMIT_CONFIG_EVENTS 200000
+#define LIMIT_CONFIG_DEPTH      32
+#define LIMIT_CONFIG_EVENTS     200000
 /* T-77: matching one tag against one pattern. */
 #define LIMIT_PATTERN_BYTES (1 * KIB)
-#define LIMIT_MATCH_STEPS 100000
+#define LIMIT_MATCH_STEPS   100000
 /* T-73: foreign text in one line of ours. */
 #define LIMIT_FOREIGN_TEXT 200
 /* LAY-16 says 4 MiB for crane; a directory of 100,000 images needs more. */

@@ -46,8 +46,8 @@ static inline void list_remove(struct list *item)
 #define list_for_each(node, head) for (struct list *node = (head)->next; node != (head); node = node->next)
 
 /* The body may remove @node, and nothing else. */
-#define list_for_each_safe(node, head) \
-	for (struct list *node = (head)->next, *node##_next = node->next; node != (head); \
+#define list_for_each_safe(node, head)                                                                                 \
+	for (struct list *node = (head)->next, *node##_next = node->next; node != (head);                              \
 		node = node##_next, node##_next = node->next)
 
 #endif

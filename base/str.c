@@ -35,7 +35,8 @@ static bool take_number(const char **text, int64_t maximum, int64_t *value)
 	if (*p < '0' || *p > '9')
 		return false;
 	for (; *p >= '0' && *p <= '9'; p++)
-		if (__builtin_mul_overflow(sum, 10, &sum) || __builtin_add_overflow(sum, *p - '0', &sum) || sum > maximum)
+		if (__builtin_mul_overflow(sum, 10, &sum) || __builtin_add_overflow(sum, *p - '0', &sum) ||
+			sum > maximum)
 			return false;
 	*text = p;
 	*value = sum;
@@ -84,7 +85,8 @@ bool str_parse_size(const char *text, int64_t *bytes, struct error *err)
 		{"kB", 1000}, {"KB", 1000}, {"MB", 1000000}, {"GB", 1000000000}, {NULL, 0}};
 	int64_t value;
 	if (!parse_with_unit(text, units, &value))
-		return error_set(err, ERR_INVALID, "\"%.40s\" is not a size; write 100, 64KiB, 8MiB, 1GiB or 10MB", text);
+		return error_set(
+			err, ERR_INVALID, "\"%.40s\" is not a size; write 100, 64KiB, 8MiB, 1GiB or 10MB", text);
 	*bytes = value;
 	return true;
 }
@@ -134,8 +136,9 @@ static size_t utf8_length(const unsigned char *p, size_t left, unsigned *point)
 /* Controls, and what reorders or hides the text around it. */
 static bool is_unsafe(unsigned point)
 {
-	return point < 0x20 || (point >= 0x7f && point < 0xa0) || point == 0x061c || (point >= 0x200b && point <= 0x200f) ||
-		(point >= 0x2028 && point <= 0x202e) || (point >= 0x2060 && point <= 0x206f) || point == 0xfeff;
+	return point < 0x20 || (point >= 0x7f && point < 0xa0) || point == 0x061c ||
+	       (point >= 0x200b && point <= 0x200f) || (point >= 0x2028 && point <= 0x202e) ||
+	       (point >= 0x2060 && point <= 0x206f) || point == 0xfeff;
 }
 
 void str_sanitize(const char *text, size_t length, char *out, size_t out_size)
@@ -151,7 +154,8 @@ void str_sanitize(const char *text, size_t length, char *out, size_t out_size)
 			step = 1;
 			piece_length = (size_t)snprintf(piece, sizeof piece, "\\x%02x", p[0]);
 		} else if (is_unsafe(point)) {
-			piece_length = (size_t)snprintf(piece, sizeof piece, point < 0x80 ? "\\x%02x" : "\\u{%x}", point);
+			piece_length =
+				(size_t)snprintf(piece, sizeof piece, point < 0x80 ? "\\x%02x" : "\\u{%x}", point);
 		} else {
 			memcpy(piece, p, step);
 			piece_length = step;

@@ -24,6 +24,7 @@ struct channel {
 	size_t slot_count;
 	size_t slot_bytes;
 	uint64_t written; /* chunks published so far */
+	bool reserved;    /* the writer fills a slot right now */
 	bool closed;
 	struct error reason; /* kind ERR_NONE: a regular end */
 	struct list readers;
@@ -34,6 +35,7 @@ struct channel_reader {
 	struct list node;
 	struct channel *channel;
 	uint64_t position; /* chunks it is done with */
+	bool put_out;      /* too slow */
 };
 
 /** A channel with memory of its own. channel_release() frees it; no task may still use it. */

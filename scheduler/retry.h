@@ -7,15 +7,16 @@
 #include "base/error.h"
 
 struct retry_policy {
-	int attempts;        /* in all, the first included */
-	int64_t base_ms;     /* the first pause, doubled each time */
-	int64_t maximum_ms;  /* the longest pause of our own */
-	int64_t obey_ms;     /* the longest Retry-After we follow */
+	int attempts;       /* in all, the first included */
+	int64_t base_ms;    /* the first pause, doubled each time */
+	int64_t maximum_ms; /* the longest pause of our own */
+	int64_t obey_ms;    /* the longest Retry-After we follow */
 };
 
 extern const struct retry_policy retry_default;
 
-/** Is it worth another try at all? Connections, timeouts, 408, 425, 429, 5xx but 501; never what is for good (ERR-5). */
+/** Is it worth another try at all? Connections, timeouts, 408, 425, 429, 5xx but 501; never what is for good (ERR-5).
+ */
 bool retry_is_transient(const struct error *err);
 
 /**
