@@ -182,7 +182,8 @@ static _Noreturn void stuck(void)
 
 static void on_wake(uv_timer_t *timer)
 {
-	(void)timer;
+	/* uv_run() runs timers before it polls: if this one came due between arming and running, it must not block. */
+	uv_stop(timer->loop);
 }
 
 static void wait_for_events(struct loop *loop)
