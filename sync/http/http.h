@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "sync/http/origin.h"
 
 #include <stddef.h>
 
@@ -72,19 +73,23 @@ struct http_request {
 	const char *content_type;  /* or NULL */
 	const void *body;          /* small body in memory, or NULL: it comes by http_write() */
 	int64_t body_bytes;        /* HTTP_NO_BODY, or its exact length */
-	int64_t range_first;       /* closed Range (BLB-4); negative: the whole */
+	int64_t range_first;       /* closed Range (BLB-4); negative, or a last of 0: the whole */
 	int64_t range_last;
-	bool bulk;                 /* a blob: HTTP/1.1, a connection for itself (HTTP-9) */
-	const struct http_tls *tls; /* or NULL */
+	bool bulk;                     /* a blob: HTTP/1.1, a connection for itself (HTTP-9) */
+	const struct http_tls *tls;    /* or NULL */
 	bool anonymous_redirects_only; /* refuse to follow to another origin: for token requests (AUTH-14) */
+	bool foreign; /* a server named the origin of @url (a realm, an upload location), not the user: it must be at an
+			 address that one at @home_class may send us to (T-17) */
+	enum address_class home_class;
 };
 
 struct http_exchange;
 
 /**
  * Send the request. With no body, or one in memory, wait for the head of the reply, and follow redirects as RED-1 to
- * RED-5 say: GET and HEAD; POST, PUT with a body in memory on 307 and 308 only. With a body that is to be
- * written, return as soon as writing can begin. All texts of @request are borrowed until http_close().
+ * RED-5 say: GET and HEAD; others with no body or one in memory on 307 and 308 only, and not to another origin. With
+ * a body that is to be written, return as soon as writing can begin, and follow nothing. All texts of @request are
+ * borrowed until http_close().
  *
  * A reply of any status is a success here.
  * ERR_UNAVAILABLE  no connection, or it broke     ERR_TIMEOUT  connect or first byte
@@ -108,8 +113,7 @@ must_check bool http_reply(struct http_exchange *exchange, struct error *err);
  * Read some of the body into @bytes; waits. *got == 0: the end, and the length agreed with Content-Length.
  * ERR_UNAVAILABLE: broken or short (HTTP-12); ERR_TIMEOUT: stalled.
  */
-must_check bool http_read(
-	struct http_exchange *exchange, void *bytes, size_t capacity, size_t *got, struct error *err);
+must_check bool http_read(struct http_exchange *exchange, void *bytes, size_t capacity, size_t *got, struct error *err);
 
 /** Read the whole body; ERR_TOO_LARGE above the maximum of @out. */
 must_check bool http_read_all(struct http_exchange *exchange, struct buf *out, struct error *err);
@@ -127,6 +131,9 @@ int64_t http_content_length(const struct http_exchange *exchange);
 
 /** The URL that answered, after redirects. Borrowed until http_close(). */
 const char *http_url(const struct http_exchange *exchange);
+
+/** At what class of address the origin of the request was found: home_class of requests that follow from it. */
+enum address_class http_address_class(const struct http_exchange *exchange);
 
 /** "GET https://host/path" without query or userinfo, for errors (T-23). Borrowed until http_close(). */
 const char *http_what(const struct http_exchange *exchange);

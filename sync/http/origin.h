@@ -12,7 +12,7 @@ struct sockaddr;
 #define ORIGIN_HOST_MAX 255
 
 struct origin {
-	bool tls; /* https */
+	bool tls;                       /* https */
 	char host[ORIGIN_HOST_MAX + 1]; /* lower case, no brackets, no trailing dot */
 	int port;
 };
@@ -22,7 +22,8 @@ must_check bool origin_of(const char *url, struct origin *origin, struct error *
 
 bool origin_equal(const struct origin *a, const struct origin *b);
 
-/** Resolve @reference against the absolute @base (RFC 3986), keeping its query as it is written. New memory, or NULL. */
+/** Resolve @reference against the absolute @base (RFC 3986), keeping its query as it is written. New memory, or NULL.
+ */
 char *origin_resolve(const char *base, const char *reference);
 
 /** "https://host:port/path" of @url: no query, no userinfo, no fragment. New memory. */
@@ -45,7 +46,8 @@ must_check bool origin_may_follow(const struct origin *from, const struct origin
 
 /**
  * May a hop to another origin connect to an address of class @to, when the origin the user wrote is at class @home?
- * Loopback and private addresses only if the user's own origin is at such an address; forbidden ones never (T-17).
+ * To a private address only if the user's own origin is at one, or at loopback; to loopback only from loopback;
+ * to forbidden ones never (T-17).
  */
 bool origin_may_connect(enum address_class home, enum address_class to);
 

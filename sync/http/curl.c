@@ -1,0 +1,376 @@
+/*
+ * libcurl multi on the libuv loop.
+ *
+ * The happy path: start() adds a handle; libcurl asks for its timer at 0, which is our kick; the kick drives it; it
+ * asks for its socket to be watched; the socket drives it; each drive ends with drain(), which tells the stream that it
+ * has ended.
+ *
+ * Rules that are bugs when broken:
+ *  - after every curl_multi_socket_action() the messages are drained to the last (drive() is the only one to call it);
+ *  - no callback of libcurl calls libcurl: what has to follow (unpausing) waits for the kick;
+ *  - what a drive made ready must run before libuv blocks: timers and idle handles fire before it polls, so they ask
+ *    the loop to return (uv_stop).
+ *
+ * A watch lives as long as its file descriptor, not as long as libcurl's interest: a connection that goes idle and is
+ * used again costs no system call. If an idle one has news (the peer closed it), the watch stops until libcurl asks
+ * again.
+ */
+#include "sync/http/curl_internal.h"
+
+#include "base/memory.h"
+#include "scheduler/loop.h"
+#include "scheduler/task.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+enum { SPARE_HANDLES = 32, CONNECTIONS_KEPT = 64 };
+
+struct watch {
+	uv_poll_t poll;
+	struct curl_transport *transport;
+	curl_socket_t fd;
+	int watched; /* events that libuv watches */
+	bool wanted; /* by libcurl */
+	bool ours;   /* of a connection, closed by curl_on_close_socket(); libcurl's own ones go without a word */
+};
+
+struct curl_transport {
+	struct transport base;
+	CURLM *multi;
+	uv_loop_t *loop;
+	uv_timer_t timer;
+	uv_idle_t kick;
+	struct watch **watches; /* by file descriptor */
+	size_t watch_slots;
+	struct list resumed; /* streams to unpause at the next kick */
+	CURL *spare[SPARE_HANDLES];
+	size_t spare_count;
+	size_t open_handles; /* of libuv */
+	struct waitqueue closed;
+};
+
+/* --- driving libcurl ------------------------------------------------------------------------------------------------
+ */
+
+static void finish(struct curl_transport *transport, struct transport_stream *stream, CURLcode code)
+{
+	curl_multi_remove_handle(transport->multi, stream->easy);
+	if (code == CURLE_OK) {
+		stream->events->end(stream->context, NULL);
+		return;
+	}
+	struct error failure;
+	curl_failure(stream, code, &failure);
+	stream->events->end(stream->context, &failure);
+}
+
+static void drain(struct curl_transport *transport)
+{
+	const CURLMsg *message;
+	int left;
+	while ((message = curl_multi_info_read(transport->multi, &left))) {
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		struct transport_stream *stream;
+		CURLcode code = message->data.result;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &stream);
+		stream->ended = true;
+		finish(transport, stream, code);
+	}
+}
+
+static void drive(struct curl_transport *transport, curl_socket_t fd, int events)
+{
+	int running;
+	curl_multi_socket_action(transport->multi, fd, events, &running);
+	drain(transport);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct curl_transport *transport = timer->data;
+	drive(transport, CURL_SOCKET_TIMEOUT, 0);
+	uv_stop(transport->loop);
+}
+
+static void unpause_resumed(struct curl_transport *transport)
+{
+	while (!list_is_empty(&transport->resumed)) {
+		struct transport_stream *stream =
+			list_item(transport->resumed.next, struct transport_stream, resume_node);
+		list_remove(&stream->resume_node);
+		curl_easy_pause(stream->easy, CURLPAUSE_CONT);
+	}
+}
+
+static void on_kick(uv_idle_t *kick)
+{
+	struct curl_transport *transport = kick->data;
+	uv_idle_stop(kick);
+	unpause_resumed(transport);
+	drive(transport, CURL_SOCKET_TIMEOUT, 0);
+	uv_stop(transport->loop);
+}
+
+static int on_timer_wanted(CURLM *multi, long delay_ms, void *userdata)
+{
+	(void)multi;
+	struct curl_transport *transport = userdata;
+	if (delay_ms < 0)
+		uv_timer_stop(&transport->timer);
+	else if (delay_ms == 0)
+		uv_idle_start(&transport->kick, on_kick);
+	else
+		uv_timer_start(&transport->timer, on_timer, (uint64_t)delay_ms, 0);
+	return 0;
+}
+
+/* --- sockets --------------------------------------------------------------------------------------------------------
+ */
+
+static void on_handle_closed(struct curl_transport *transport)
+{
+	if (--transport->open_handles == 0)
+		waitqueue_wake_all(&transport->closed);
+}
+
+static void on_watch_closed(uv_handle_t *handle)
+{
+	struct watch *watch = handle->data;
+	on_handle_closed(watch->transport);
+	free(watch);
+}
+
+static void on_socket(uv_poll_t *poll, int status, int events)
+{
+	struct watch *watch = poll->data;
+	if (!watch->wanted) {
+		uv_poll_stop(poll);
+		watch->watched = 0;
+		return;
+	}
+	int flags = 0;
+	if (status < 0) {
+		watch->watched = 0; /* libuv stops by itself on an error */
+		flags = CURL_CSELECT_ERR;
+	}
+	if (events & UV_READABLE)
+		flags |= CURL_CSELECT_IN;
+	if (events & UV_WRITABLE)
+		flags |= CURL_CSELECT_OUT;
+	drive(watch->transport, watch->fd, flags);
+}
+
+static struct watch *watch_of(const struct curl_transport *transport, curl_socket_t fd)
+{
+	return (size_t)fd < transport->watch_slots ? transport->watches[fd] : NULL;
+}
+
+static void make_room(struct curl_transport *transport, size_t slots)
+{
+	if (slots <= transport->watch_slots)
+		return;
+	transport->watches = memory_resize(transport->watches, slots, sizeof(struct watch *));
+	for (size_t i = transport->watch_slots; i < slots; i++)
+		transport->watches[i] = NULL;
+	transport->watch_slots = slots;
+}
+
+static struct watch *watch_new(struct curl_transport *transport, curl_socket_t fd)
+{
+	struct watch *watch = memory_new(1, sizeof *watch);
+	watch->transport = transport;
+	watch->fd = fd;
+	watch->poll.data = watch;
+	if (uv_poll_init_socket(transport->loop, &watch->poll, fd) != 0) {
+		free(watch);
+		return NULL;
+	}
+	transport->open_handles++;
+	make_room(transport, (size_t)fd + 64);
+	transport->watches[fd] = watch;
+	return watch;
+}
+
+static void forget_socket(struct curl_transport *transport, curl_socket_t fd)
+{
+	struct watch *watch = watch_of(transport, fd);
+	if (!watch)
+		return;
+	transport->watches[fd] = NULL;
+	uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
+}
+
+static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *userdata, void *socket_data)
+{
+	(void)easy, (void)socket_data;
+	struct curl_transport *transport = userdata;
+	struct watch *watch = watch_of(transport, fd);
+	if (what == CURL_POLL_REMOVE) {
+		if (watch && !watch->ours)
+			forget_socket(transport, fd);
+		else if (watch)
+			watch->wanted = false;
+		return 0;
+	}
+	if (!watch && !(watch = watch_new(transport, fd)))
+		return -1;
+	int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+	watch->wanted = events != 0;
+	if (events == watch->watched)
+		return 0;
+	watch->watched = events;
+	return uv_poll_start(&watch->poll, events, on_socket) == 0 ? 0 : -1;
+}
+
+curl_socket_t curl_open_socket(struct curl_transport *transport, const struct curl_sockaddr *address)
+{
+	curl_socket_t fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	if (fd < 0)
+		return CURL_SOCKET_BAD;
+	struct watch *watch = watch_new(transport, fd);
+	if (!watch) {
+		close(fd);
+		return CURL_SOCKET_BAD;
+	}
+	watch->ours = true;
+	return fd;
+}
+
+int curl_on_close_socket(void *userdata, curl_socket_t fd)
+{
+	forget_socket(userdata, fd);
+	return close(fd);
+}
+
+/* --- the transport --------------------------------------------------------------------------------------------------
+ */
+
+static CURL *take_easy(struct curl_transport *transport)
+{
+	if (transport->spare_count > 0)
+		return transport->spare[--transport->spare_count];
+	CURL *easy = curl_easy_init();
+	if (!easy)
+		memory_exhausted();
+	return easy;
+}
+
+static void give_easy_back(struct curl_transport *transport, CURL *easy)
+{
+	if (transport->spare_count == SPARE_HANDLES) {
+		curl_easy_cleanup(easy);
+		return;
+	}
+	curl_easy_reset(easy);
+	transport->spare[transport->spare_count++] = easy;
+}
+
+static void free_stream(struct transport_stream *stream)
+{
+	give_easy_back(stream->transport, stream->easy);
+	curl_slist_free_all(stream->headers);
+	free(stream);
+}
+
+static bool start(struct transport *base, const struct transport_request *request,
+	const struct transport_events *events, void *context, struct transport_stream **stream, struct error *err)
+{
+	struct curl_transport *transport = (struct curl_transport *)base;
+	struct transport_stream *fresh = memory_new(1, sizeof *fresh);
+	fresh->transport = transport;
+	fresh->easy = take_easy(transport);
+	fresh->events = events;
+	fresh->context = context;
+	fresh->foreign = request->foreign;
+	fresh->home = request->home;
+	list_init(&fresh->resume_node);
+	bool ready = curl_set_options(fresh, request, err);
+	if (ready && curl_multi_add_handle(transport->multi, fresh->easy) != CURLM_OK)
+		ready = error_set(err, ERR_IO, "libcurl does not take another request");
+	if (!ready) {
+		free_stream(fresh);
+		return false;
+	}
+	*stream = fresh;
+	return true;
+}
+
+static void resume(struct transport_stream *stream)
+{
+	struct curl_transport *transport = stream->transport;
+	if (stream->ended)
+		return;
+	list_remove(&stream->resume_node);
+	list_append(&transport->resumed, &stream->resume_node);
+	uv_idle_start(&transport->kick, on_kick);
+}
+
+static void release(struct transport_stream *stream)
+{
+	list_remove(&stream->resume_node);
+	if (!stream->ended)
+		curl_multi_remove_handle(stream->transport->multi, stream->easy);
+	free_stream(stream);
+}
+
+static void on_own_handle_closed(uv_handle_t *handle)
+{
+	on_handle_closed(handle->data);
+}
+
+static void close_all(struct transport *base)
+{
+	struct curl_transport *transport = (struct curl_transport *)base;
+	while (transport->spare_count > 0)
+		curl_easy_cleanup(transport->spare[--transport->spare_count]);
+	curl_multi_cleanup(transport->multi); /* closes the connections, and so their sockets */
+	for (size_t fd = 0; fd < transport->watch_slots; fd++)
+		forget_socket(transport, (curl_socket_t)fd); /* those that are libcurl's own */
+	uv_close((uv_handle_t *)&transport->timer, on_own_handle_closed);
+	uv_close((uv_handle_t *)&transport->kick, on_own_handle_closed);
+	while (transport->open_handles > 0)
+		waitqueue_wait_uncancelable(&transport->closed);
+	curl_global_cleanup();
+	free(transport->watches);
+	free(transport);
+}
+
+static bool set_up_multi(struct curl_transport *transport)
+{
+	CURLM *multi = transport->multi;
+	return multi && curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket_wanted) == CURLM_OK &&
+	       curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, transport) == CURLM_OK &&
+	       curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer_wanted) == CURLM_OK &&
+	       curl_multi_setopt(multi, CURLMOPT_TIMERDATA, transport) == CURLM_OK &&
+	       curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX) == CURLM_OK &&
+	       curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT) == CURLM_OK;
+}
+
+struct transport *transport_curl_new(struct error *err)
+{
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+		error_set(err, ERR_IO, "libcurl cannot be set up");
+		return NULL;
+	}
+	struct curl_transport *transport = memory_new(1, sizeof *transport);
+	transport->base = (struct transport){.start = start, .resume = resume, .release = release, .free = close_all};
+	transport->loop = loop_uv(loop_current());
+	list_init(&transport->resumed);
+	waitqueue_init(&transport->closed);
+	transport->multi = curl_multi_init();
+	if (!set_up_multi(transport)) {
+		curl_multi_cleanup(transport->multi);
+		curl_global_cleanup();
+		free(transport);
+		error_set(err, ERR_IO, "libcurl cannot be set up");
+		return NULL;
+	}
+	uv_timer_init(transport->loop, &transport->timer);
+	uv_idle_init(transport->loop, &transport->kick);
+	transport->timer.data = transport->kick.data = transport;
+	transport->open_handles = 2;
+	return &transport->base;
+}
