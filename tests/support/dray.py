@@ -1,0 +1,89 @@
+"""The program under test: $DRAY, run as an operator's cron would, with what it said and how it ended."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+from .processes import _die_with_parent
+
+PROGRAM = os.environ.get("DRAY") or str(pathlib.Path(__file__).parents[2] / "build/debug/dray")
+VALGRIND = os.environ.get("DRAY_VALGRIND") == "1"
+_WRAPPER = ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite",
+            "--child-silent-after-fork=yes"] if VALGRIND else []
+_KEPT = ("PATH", "TMPDIR", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS")
+SLOWER = 10 if VALGRIND else 1
+
+
+class Result:
+    def __init__(self, arguments, code, stdout, stderr):
+        self.arguments, self.code, self.stdout, self.stderr = arguments, code, stdout, stderr
+        self._report = None
+
+    def __str__(self):
+        return (f"dray {' '.join(map(str, self.arguments))}: exit {self.code}\n--- stdout\n{self.stdout[-6000:]}\n"
+                f"--- stderr\n{self.stderr[-6000:]}")
+
+    def expect(self, *codes):
+        assert self.code in codes, f"expected exit {codes}; {self}"
+        return self
+
+    def says(self, *fragments):
+        """All of them, in any case, somewhere in what a human reads."""
+        text = (self.stderr + self.stdout).lower()
+        for fragment in fragments:
+            assert fragment.lower() in text, f"{fragment!r} is not said; {self}"
+        return self
+
+    @property
+    def report(self):
+        if self._report is None:
+            try:
+                self._report = json.loads(self.stdout)
+            except ValueError as error:
+                raise AssertionError(f"stdout is not one JSON value: {error}; {self}") from None
+        return self._report
+
+
+def _environment(home, env, bare):
+    if bare:
+        return dict(env or {})
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {**kept, "HOME": str(home), "LANG": "C.UTF-8", **(env or {})}
+
+
+def start(*arguments, cwd, env=None, bare=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, prefix=(), **more):
+    """A running dray. Its home is `cwd`, where no docker or podman credentials are unless a test puts them there."""
+    return subprocess.Popen(
+        [*map(str, prefix), *_WRAPPER, PROGRAM, *map(str, arguments)], cwd=cwd, env=_environment(cwd, env, bare),
+        stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, preexec_fn=_die_with_parent, **more)
+
+
+def finish(process, seconds=60):
+    try:
+        stdout, stderr = process.communicate(timeout=seconds * SLOWER)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        stdout, stderr = process.communicate(timeout=30)
+        raise AssertionError(f"still running after {seconds * SLOWER} s; "
+                             f"{Result(process.args, 'none', (stdout or b'').decode(), stderr.decode())}") from None
+    return Result(process.args[1:], process.returncode, (stdout or b"").decode(errors="replace"),
+                  stderr.decode(errors="replace"))
+
+
+def run(*arguments, seconds=60, **more):
+    return finish(start(*arguments, **more), seconds)
+
+
+def sync(config, *arguments, **more):
+    """`dray sync CONFIG --json`, in the folder of the file."""
+    more.setdefault("cwd", pathlib.Path(config).parent)
+    return run("sync", config, "--json", *arguments, **more)
+
+
+def write_config(path, text):
+    """`version: 1` and a state file beside it are added; `text` is the rest."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"version: 1\nstate: {path.with_suffix('.db')}\n{text}")
+    return path
