@@ -25,28 +25,28 @@ void channel_release(struct channel *channel)
 	*channel = (struct channel){0};
 }
 
-/* The reader that is furthest behind, or NULL. */
-static struct channel_reader *slowest(const struct channel *channel)
+static bool holds_back(const struct channel *channel, const struct channel_reader *reader)
 {
-	struct channel_reader *last = NULL;
-	list_for_each (node, &channel->readers) {
-		struct channel_reader *reader = list_item(node, struct channel_reader, node);
-		if (!last || reader->position < last->position)
-			last = reader;
-	}
-	return last;
+	return channel->written - reader->position >= channel->slot_count;
 }
 
 static bool has_room(const struct channel *channel)
 {
-	const struct channel_reader *last = slowest(channel);
-	return !last || channel->written - last->position < channel->slot_count;
+	list_for_each (node, &channel->readers)
+		if (holds_back(channel, list_item(node, struct channel_reader, node)))
+			return false;
+	return true;
 }
 
-static void put_out(struct channel_reader *reader)
+static void put_out_the_slow(struct channel *channel)
 {
-	channel_leave(reader);
-	reader->put_out = true;
+	list_for_each_safe (node, &channel->readers) {
+		struct channel_reader *reader = list_item(node, struct channel_reader, node);
+		if (reader->essential || !holds_back(channel, reader))
+			continue;
+		channel_leave(reader);
+		reader->put_out = true;
+	}
 }
 
 bool channel_reserve_within(struct channel *channel, int64_t patience_ms, unsigned char **data, struct error *err)
@@ -61,8 +61,8 @@ bool channel_reserve_within(struct channel *channel, int64_t patience_ms, unsign
 				*err = why;
 			return false;
 		}
-		while (!has_room(channel))
-			put_out(slowest(channel));
+		put_out_the_slow(channel);
+		deadline = -1; /* who is left is waited for */
 	}
 	channel->reserved = true;
 	*data = channel->slots[channel->written % channel->slot_count].data;

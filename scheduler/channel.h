@@ -36,6 +36,7 @@ struct channel_reader {
 	struct channel *channel;
 	uint64_t position; /* chunks it is done with */
 	bool put_out;      /* too slow */
+	bool essential;    /* set by who joins: never put out */
 };
 
 /** A channel with memory of its own. channel_release() frees it; no task may still use it. */
@@ -47,7 +48,7 @@ must_check bool channel_reserve(struct channel *channel, unsigned char **data, s
 
 /**
  * As channel_reserve(), but a reader that holds the writer back for @patience_ms is put out of the channel: its
- * next read fails with ERR_TIMEOUT, and the others go on. Negative: for ever.
+ * next read fails with ERR_TIMEOUT, and the others go on; an essential one never is. Negative: for ever.
  */
 must_check bool channel_reserve_within(
 	struct channel *channel, int64_t patience_ms, unsigned char **data, struct error *err);
