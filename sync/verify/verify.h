@@ -24,9 +24,9 @@ void verifier_update(struct verifier *verifier, const void *bytes, size_t length
 must_check bool verifier_check(struct verifier *verifier, struct error *err);
 
 enum diff_id_state {
-	DIFF_ID_NONE,     /* not a layer, encrypted, or not wanted */
+	DIFF_ID_NONE, /* not a layer, encrypted, or not wanted */
 	DIFF_ID_PROVEN,
-	DIFF_ID_BROKEN,   /* the digest is right and the content cannot be decoded */
+	DIFF_ID_BROKEN, /* the digest is right and the content cannot be decoded */
 };
 
 /**
@@ -34,5 +34,11 @@ enum diff_id_state {
  * why for DIFF_ID_BROKEN (ERR_CORRUPT, or ERR_TOO_LARGE for a bomb, T-43).
  */
 enum diff_id_state verifier_diff_id(struct verifier *verifier, struct digest *diff_id, struct error *err);
+
+/**
+ * How the bytes were decoded, by their own magic; DECODER_IMPOSSIBLE where the state is DIFF_ID_NONE. Where
+ * media_decoder() of the blob's type says something else, that is worth a warning (LYR-3).
+ */
+enum decoder verifier_decoder(const struct verifier *verifier);
 
 #endif
