@@ -1,0 +1,239 @@
+/*
+ * Small content in memory: manifests, and the configs that hold diff_ids. One table by digest, single flight for
+ * each, and what nobody uses any more stays until CONTENT_BYTES are full: tags that share a digest, and images that
+ * share a config, cost one request.
+ */
+#include "sync/mirror/internal.h"
+
+#include "base/limits.h"
+#include "base/memory.h"
+#include "scheduler/retry.h"
+
+#include <string.h>
+#include <uthash.h>
+
+enum entry_state { ENTRY_FETCHING, ENTRY_READY, ENTRY_FAILED };
+
+struct entry {
+	struct content content; /* first: what is lent out */
+	char key[DIGEST_TEXT_MAX + 1];
+	enum entry_state state;
+	size_t users;
+	struct waitqueue waiting;
+	struct error err;
+	struct list unused; /* in the cache's list, oldest first, while users == 0 */
+	UT_hash_handle hh;
+};
+
+struct content_cache {
+	struct entry *entries;
+	struct list unused;
+	size_t bytes;
+};
+
+struct content_cache *content_cache_new(void)
+{
+	struct content_cache *cache = memory_new(1, sizeof *cache);
+	list_init(&cache->unused);
+	return cache;
+}
+
+static void entry_free(struct entry *entry)
+{
+	free((void *)(uintptr_t)entry->content.bytes);
+	free((void *)(uintptr_t)entry->content.media_type);
+	free(entry);
+}
+
+static void drop(struct content_cache *cache, struct entry *entry)
+{
+	HASH_DEL(cache->entries, entry);
+	list_remove(&entry->unused);
+	cache->bytes -= entry->content.length;
+	entry_free(entry);
+}
+
+void content_cache_free(struct content_cache *cache)
+{
+	if (!cache)
+		return;
+	struct entry *entry, *next;
+	HASH_ITER(hh, cache->entries, entry, next)
+	{
+		drop(cache, entry);
+	}
+	free(cache);
+}
+
+static void trim(struct content_cache *cache)
+{
+	while (cache->bytes > CONTENT_BYTES && !list_is_empty(&cache->unused))
+		drop(cache, list_item(cache->unused.next, struct entry, unused));
+}
+
+static void leave(struct content_cache *cache, struct entry *entry)
+{
+	if (--entry->users > 0)
+		return;
+	if (entry->state == ENTRY_FAILED) {
+		entry_free(entry);
+		return;
+	}
+	list_append(&cache->unused, &entry->unused);
+	trim(cache);
+}
+
+void content_release(struct run *run, const struct content *content)
+{
+	if (content)
+		leave(run->contents, (struct entry *)(uintptr_t)content);
+}
+
+static struct entry *find(struct content_cache *cache, const struct digest *digest)
+{
+	struct entry *entry;
+	HASH_FIND_STR(cache->entries, digest->text, entry);
+	return entry;
+}
+
+static void use(struct entry *entry)
+{
+	entry->users++;
+	list_remove(&entry->unused);
+}
+
+const struct content *content_peek(struct run *run, const struct digest *digest)
+{
+	struct entry *entry = find(run->contents, digest);
+	if (!entry || entry->state != ENTRY_READY)
+		return NULL;
+	use(entry);
+	return &entry->content;
+}
+
+/* --- fetching -------------------------------------------------------------------------------------------------------
+ */
+
+typedef bool (*fetcher)(struct run *run, struct endpoint *source, const char *repository,
+	const struct descriptor *wanted, struct buf *bytes, char **media_type, struct error *err);
+
+static bool fetch_manifest(struct run *run, struct endpoint *source, const char *repository,
+	const struct descriptor *wanted, struct buf *bytes, char **media_type, struct error *err)
+{
+	(void)run;
+	return endpoint_manifest(source, repository, wanted, bytes, media_type, err);
+}
+
+static bool read_blob(struct endpoint *source, const char *repository, const struct descriptor *wanted,
+	struct buf *bytes, struct error *err)
+{
+	struct endpoint_reader *reader;
+	if (!endpoint_blob_open(source, repository, wanted, 0, &reader, err))
+		return false;
+	bool ok;
+	for (;;) {
+		char piece[16384];
+		size_t got;
+		ok = endpoint_reader_read(reader, piece, sizeof piece, &got, err);
+		if (!ok || got == 0)
+			break;
+		ok = buf_append(bytes, piece, got, err);
+		if (!ok)
+			break;
+	}
+	endpoint_reader_close(reader);
+	return ok && digest_check(&wanted->digest, bytes->data, bytes->length, err);
+}
+
+static bool fetch_config(struct run *run, struct endpoint *source, const char *repository,
+	const struct descriptor *wanted, struct buf *bytes, char **media_type, struct error *err)
+{
+	*media_type = NULL;
+	if (wanted->size > (int64_t)LIMIT_CONFIG_BYTES)
+		return error_set(err, ERR_TOO_LARGE, "config of %ld bytes, more than %zu", (long)wanted->size,
+			LIMIT_CONFIG_BYTES);
+	for (int attempt = 1;; attempt++) {
+		buf_clear(bytes);
+		struct error why;
+		if (read_blob(source, repository, wanted, bytes, &why)) {
+			run->report.blobs.downloaded++;
+			run->report.bytes.downloaded += (int64_t)bytes->length;
+			return true;
+		}
+		if (!retry_pause(&retry_default, attempt, &why)) {
+			*err = why;
+			return false;
+		}
+	}
+}
+
+static struct entry *add(struct content_cache *cache, const struct digest *digest)
+{
+	struct entry *entry = memory_new(1, sizeof *entry);
+	memcpy(entry->key, digest->text, sizeof entry->key);
+	waitqueue_init(&entry->waiting);
+	list_init(&entry->unused);
+	HASH_ADD_STR(cache->entries, key, entry);
+	return entry;
+}
+
+static void fill(struct run *run, struct entry *entry, fetcher fetch, struct endpoint *source, const char *repository,
+	const struct descriptor *wanted)
+{
+	auto_buf struct buf bytes;
+	char *media_type = NULL;
+	buf_init(&bytes, LIMIT_CONFIG_BYTES);
+	if (fetch(run, source, repository, wanted, &bytes, &media_type, &entry->err)) {
+		entry->state = ENTRY_READY;
+		entry->content.bytes = (unsigned char *)buf_take(&bytes, &entry->content.length);
+		entry->content.media_type = media_type;
+		run->contents->bytes += entry->content.length;
+		run->report.verified.digests++;
+	} else {
+		entry->state = ENTRY_FAILED;
+		HASH_DEL(run->contents->entries, entry); /* who asks from now on tries anew */
+	}
+	waitqueue_wake_all(&entry->waiting);
+}
+
+static bool get(struct run *run, fetcher fetch, struct endpoint *source, const char *repository,
+	const struct descriptor *wanted, const struct content **content, struct error *err)
+{
+	for (;;) {
+		struct entry *entry = find(run->contents, &wanted->digest);
+		bool mine = !entry;
+		if (mine)
+			entry = add(run->contents, &wanted->digest);
+		use(entry);
+		if (mine)
+			fill(run, entry, fetch, source, repository, wanted);
+		while (entry->state == ENTRY_FETCHING)
+			if (!waitqueue_wait(&entry->waiting, err)) {
+				leave(run->contents, entry);
+				return false;
+			}
+		if (entry->state == ENTRY_READY) {
+			*content = &entry->content;
+			return true;
+		}
+		/* Another image's repository, or its being stopped, is no reason for ours to fail: ask ourselves. */
+		struct error why = entry->err;
+		leave(run->contents, entry);
+		if (mine) {
+			*err = why;
+			return false;
+		}
+	}
+}
+
+bool content_manifest(struct run *run, struct endpoint *source, const char *repository, const struct descriptor *wanted,
+	const struct content **content, struct error *err)
+{
+	return get(run, fetch_manifest, source, repository, wanted, content, err);
+}
+
+bool content_config(struct run *run, struct endpoint *source, const char *repository, const struct descriptor *wanted,
+	const struct content **content, struct error *err)
+{
+	return get(run, fetch_config, source, repository, wanted, content, err);
+}

@@ -1,0 +1,619 @@
+/*
+ * One image, from its reference to the tag at every target (DESIGN section 6).
+ *
+ *     look up the source and every target at once -> equal: unchanged, and that was all
+ *     -> manifests -> blobs (each at every target that lacks the image) -> diff_ids compared with the config
+ *     -> children by digest, root and tag, last of all
+ *
+ * Each target has an outcome of its own: what fails at one goes on at the others. What is wrong with the content
+ * fails at all of them, before any manifest was pushed.
+ */
+#include "sync/mirror/internal.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/str.h"
+#include "oci/reference.h"
+#include "scheduler/loop.h"
+
+#include <string.h>
+
+struct image_target {
+	struct image *image;
+	struct endpoint *endpoint;
+	char *repository;
+	char *tag;             /* or NULL: by digest alone */
+	char *name;            /* for humans */
+	struct digest current; /* what its tag points to now; empty: nothing */
+	bool unchanged, written;
+	struct outcome outcome;
+};
+
+struct image {
+	struct job *job;
+	struct run *run;
+	char *repository, *reference;
+	char *name;
+	int64_t started_ms;
+	struct descriptor root;
+	struct digest source_digest;
+	struct error source_err; /* resolving the source failed */
+	struct image_target *targets;
+	size_t target_count;
+	struct tree tree;
+	const struct content **configs; /* beside tree.manifests: of image manifests, while layers are verified */
+};
+
+void outcome_fail(struct outcome *outcome, const char *stage, enum side side, const struct error *err)
+{
+	if (!outcome_is_well(outcome))
+		return;
+	outcome->err = *err;
+	outcome->stage = stage;
+	outcome->side = side;
+}
+
+/* Is there still something to do for this target? */
+static bool is_open(const struct image_target *target)
+{
+	return !target->unchanged && !target->written && outcome_is_well(&target->outcome);
+}
+
+static bool any_open(const struct image *image)
+{
+	for (size_t i = 0; i < image->target_count; i++)
+		if (is_open(&image->targets[i]))
+			return true;
+	return false;
+}
+
+static void fail_open_targets(struct image *image, const char *stage, enum side side, const struct error *err)
+{
+	for (size_t i = 0; i < image->target_count; i++)
+		if (is_open(&image->targets[i]))
+			outcome_fail(&image->targets[i].outcome, stage, side, err);
+}
+
+/* --- looking up -----------------------------------------------------------------------------------------------------
+ */
+
+static void look_at_source(void *argument)
+{
+	struct image *image = argument;
+	(void)!endpoint_resolve(
+		image->job->what.source, image->repository, image->reference, &image->root, &image->source_err);
+}
+
+static void look_at_target(void *argument)
+{
+	struct image_target *target = argument;
+	struct descriptor found = {0};
+	struct error err;
+	if (!target->tag)
+		return; /* by digest alone: there is no tag to compare */
+	if (endpoint_resolve(target->endpoint, target->repository, target->tag, &found, &err))
+		target->current = found.digest;
+	else if (err.kind != ERR_NOT_FOUND && err.kind != ERR_DENIED) /* MAN-14: only the push will tell */
+		outcome_fail(&target->outcome, "resolve", SIDE_TARGET, &err);
+	descriptor_release(&found);
+}
+
+static bool look_up(struct image *image, struct error *err)
+{
+	struct group group;
+	group_init(&group, image->target_count + 1);
+	bool ok = group_spawn(&group, look_at_source, image, err);
+	for (size_t i = 0; i < image->target_count && ok; i++)
+		ok = group_spawn(&group, look_at_target, &image->targets[i], err);
+	group_wait(&group);
+	if (ok && image->source_err.kind != ERR_NONE) {
+		*err = image->source_err;
+		ok = false;
+	}
+	image->source_digest = image->root.digest;
+	return ok;
+}
+
+/* The wishes as one text: what the store remembers a rewritten digest by. New memory. */
+static char *wishes(const struct image *image)
+{
+	char *text = memory_text("");
+	for (size_t i = 0; i < image->job->what.platform_count; i++) {
+		char one[100];
+		char *longer = memory_format(
+			"%s%s%s", text, i > 0 ? "," : "", platform_format(&image->job->what.platforms[i], one));
+		free(text);
+		text = longer;
+	}
+	return text;
+}
+
+static void compare_target(struct image_target *target, const struct digest *expected)
+{
+	if (is_open(target) && !digest_is_empty(&target->current) && digest_equal(&target->current, expected))
+		target->unchanged = true;
+}
+
+/* Whoever holds what we would write is unchanged. */
+static void compare(struct image *image)
+{
+	for (size_t i = 0; i < image->target_count; i++) {
+		struct image_target *target = &image->targets[i];
+		compare_target(target, &image->root.digest); /* not an index, or one of the wanted platforms only */
+		if (image->job->what.platform_count == 0 || !is_open(target) || digest_is_empty(&target->current))
+			continue;
+		auto_free char *platforms = wishes(image);
+		struct digest written;
+		bool found = false;
+		struct error err;
+		if (store_tag_find(image->run->store, target->name, &image->source_digest, platforms, &written, &found,
+			    &err) &&
+			found)
+			compare_target(target, &written);
+	}
+}
+
+static void remember_written(struct image *image, const struct image_target *target)
+{
+	auto_free char *platforms = wishes(image);
+	store_tag_written(image->run->store, target->name, image->name, &image->source_digest, platforms,
+		&image->tree.manifests[0].descriptor.digest);
+}
+
+/* With `platforms`, what we would write is known only once the index was rewritten. */
+static void compare_rewritten(struct image *image)
+{
+	for (size_t i = 0; i < image->target_count; i++) {
+		struct image_target *target = &image->targets[i];
+		if (!is_open(target))
+			continue;
+		compare_target(target, &image->tree.manifests[0].descriptor.digest);
+		if (target->unchanged)
+			remember_written(image, target);
+	}
+}
+
+/* --- blobs ----------------------------------------------------------------------------------------------------------
+ */
+
+struct blob_task {
+	struct image *image;
+	const struct descriptor *blob;
+};
+
+/* Of which manifests is it the image config? Kept in memory: its diff_ids are compared, and it is sent from there. */
+static bool keep_config(struct image *image, const struct descriptor *blob, struct error *err)
+{
+	if (!image->job->what.verify_layers || media_kind(blob->media_type) != MEDIA_CONFIG)
+		return true;
+	for (size_t i = 0; i < image->tree.manifest_count; i++) {
+		const struct manifest *manifest = &image->tree.manifests[i].manifest;
+		if (manifest->kind != MEDIA_MANIFEST || !digest_equal(&manifest->config.digest, &blob->digest))
+			continue;
+		if (!content_config(
+			    image->run, image->job->what.source, image->repository, blob, &image->configs[i], err))
+			return false;
+	}
+	return true;
+}
+
+static void blob_task(void *argument)
+{
+	struct blob_task *task = argument;
+	struct image *image = task->image;
+	struct want wants[GATE_CLAIMS_MAX] = {0};
+	size_t count = 0;
+	struct error err;
+	char name[24];
+	if (!any_open(image))
+		return;
+	if (!keep_config(image, task->blob, &err)) {
+		error_wrap(&err, "config %s", digest_short(&task->blob->digest, name));
+		fail_open_targets(image, "blob", SIDE_SOURCE, &err);
+		return;
+	}
+	for (size_t i = 0; i < image->target_count && count < array_count(wants); i++) {
+		struct image_target *target = &image->targets[i];
+		if (is_open(target))
+			wants[count++] = (struct want){.endpoint = target->endpoint,
+				.repository = target->repository,
+				.outcome = &target->outcome};
+	}
+	struct blob_source source = {
+		image->job->what.source, image->repository, image->name, image->job->what.verify_layers};
+	blob_ensure(image->run, &source, task->blob, wants, count);
+}
+
+static bool carry_blobs(struct image *image, struct error *err)
+{
+	struct blob_task *tasks = memory_new(image->tree.blob_count, sizeof *tasks);
+	struct group group;
+	bool ok = true;
+	group_init(&group, BLOBS_PER_IMAGE);
+	for (size_t i = 0; i < image->tree.blob_count && ok && any_open(image); i++) {
+		tasks[i] = (struct blob_task){image, &image->tree.blobs[i]};
+		ok = group_spawn(&group, blob_task, &tasks[i], err);
+	}
+	group_wait(&group);
+	free(tasks);
+	return ok;
+}
+
+/* --- diff_ids -------------------------------------------------------------------------------------------------------
+ */
+
+static bool check_layer(struct image *image, const struct descriptor *layer, const struct digest *diff_id,
+	size_t position, struct error *err)
+{
+	char name[24], found[24], wanted[24];
+	struct fact fact;
+	if (media_kind(layer->media_type) != MEDIA_LAYER) {
+		/* LYR-9: a signature or an attestation: its diff_id is its digest, and if it is not, that is its own
+		 * affair. */
+		if (!digest_equal(&layer->digest, diff_id))
+			log_debug("%s: blob %s is no layer, and its diff_id differs", image->name,
+				digest_short(&layer->digest, name));
+		return true;
+	}
+	if (media_decoder(layer->media_type) == DECODER_IMPOSSIBLE)
+		return true;
+	blob_fact(image->run, layer, &fact);
+	switch (fact.state) {
+	case FACT_UNKNOWN:
+		image->run->report.blobs.unproven++;
+		return true;
+	case FACT_BROKEN:
+		*err = fact.broken;
+		return error_wrap(err, "layer %zu, %s", position, digest_short(&layer->digest, name));
+	case FACT_PROVEN:
+	case FACT_REMEMBERED:
+		break;
+	}
+	if (digest_equal(&fact.diff_id, diff_id))
+		return true;
+	return error_set(err, ERR_CORRUPT, "layer %zu, %s: its diff_id is %s, and the config says %s", position,
+		digest_short(&layer->digest, name), digest_short(&fact.diff_id, found), digest_short(diff_id, wanted));
+}
+
+static bool has_layers(const struct manifest *manifest)
+{
+	for (size_t i = 0; i < manifest->layer_count; i++)
+		if (media_kind(manifest->layers[i].media_type) == MEDIA_LAYER)
+			return true;
+	return false;
+}
+
+static bool check_manifest(
+	struct image *image, const struct manifest *manifest, const struct content *content, struct error *err)
+{
+	struct image_config config;
+	if (!image_config_parse(content->bytes, content->length, &config, err))
+		return error_wrap(err, "config");
+	bool ok = true;
+	if (config.diff_id_count != manifest->layer_count) {
+		if (has_layers(manifest)) /* LYR-8 */
+			ok = error_set(err, ERR_CORRUPT, "config: %zu diff_ids for %zu layers", config.diff_id_count,
+				manifest->layer_count);
+	} else {
+		for (size_t i = 0; i < manifest->layer_count && ok; i++)
+			ok = check_layer(image, &manifest->layers[i], &config.diff_ids[i], i + 1, err);
+	}
+	image_config_release(&config);
+	return ok;
+}
+
+static bool check_diff_ids(struct image *image, struct error *err)
+{
+	for (size_t i = 0; i < image->tree.manifest_count; i++)
+		if (image->configs[i] &&
+			!check_manifest(image, &image->tree.manifests[i].manifest, image->configs[i], err))
+			return false;
+	return true;
+}
+
+/* --- publishing -----------------------------------------------------------------------------------------------------
+ */
+
+static bool put_manifest(
+	struct image_target *target, const struct tree_manifest *node, const char *tag, struct error *err)
+{
+	char name[24];
+	return endpoint_manifest_put(target->endpoint, target->repository, tag, &node->descriptor, node->bytes, err) ||
+	       error_wrap(err, "manifest %s", digest_short(&node->descriptor.digest, name));
+}
+
+struct put_task {
+	struct image_target *target;
+	const struct tree_manifest *node;
+};
+
+static void put_task(void *argument)
+{
+	struct put_task *task = argument;
+	struct error err;
+	if (!put_manifest(task->target, task->node, NULL, &err))
+		outcome_fail(&task->target->outcome, "publish", SIDE_TARGET, &err);
+}
+
+/* The children at @depth; what has a subject after what has none, since some registries want the subject first (IDX-9).
+ */
+static bool put_level(struct image_target *target, unsigned depth, bool with_subject, struct error *err)
+{
+	const struct tree *tree = &target->image->tree;
+	struct put_task *tasks = memory_new(tree->manifest_count, sizeof *tasks);
+	struct group group;
+	bool ok = true;
+	group_init(&group, MANIFESTS_AT_ONCE / 2); /* PSH-11 */
+	for (size_t i = 0; i < tree->manifest_count && ok; i++) {
+		const struct tree_manifest *node = &tree->manifests[i];
+		if (node->depth != depth || !digest_is_empty(&node->manifest.subject.digest) != with_subject)
+			continue;
+		tasks[i] = (struct put_task){target, node};
+		ok = group_spawn(&group, put_task, &tasks[i], err);
+	}
+	group_wait(&group);
+	free(tasks);
+	return ok;
+}
+
+/* Children by digest from the deepest up, the root, and with it the tag, last (PSH-1, P2). */
+static bool publish(struct image_target *target, struct error *err)
+{
+	const struct tree *tree = &target->image->tree;
+	unsigned depth = tree->manifests[tree->manifest_count - 1].depth;
+	for (; depth > 0; depth--) {
+		if (!put_level(target, depth, false, err) || !put_level(target, depth, true, err))
+			return false;
+		if (!outcome_is_well(&target->outcome)) {
+			*err = target->outcome.err;
+			return false;
+		}
+	}
+	const struct tree_manifest *root = &tree->manifests[0];
+	const char *tag = target->tag ? target->tag : root->descriptor.digest.text;
+	return put_manifest(target, root, tag, err) && endpoint_flush(target->endpoint, err);
+}
+
+static void publish_task(void *argument)
+{
+	struct image_target *target = argument;
+	struct error err;
+	if (!publish(target, &err)) {
+		outcome_fail(&target->outcome, "publish", SIDE_TARGET, &err);
+		return;
+	}
+	target->written = true;
+	remember_written(target->image, target);
+}
+
+static bool publish_all(struct image *image, struct error *err)
+{
+	struct group group;
+	bool ok = true;
+	group_init(&group, image->target_count);
+	for (size_t i = 0; i < image->target_count && ok; i++)
+		if (is_open(&image->targets[i]))
+			ok = group_spawn(&group, publish_task, &image->targets[i], err);
+	group_wait(&group);
+	return ok;
+}
+
+/* --- the whole ------------------------------------------------------------------------------------------------------
+ */
+
+struct step {
+	const char *stage;
+	bool (*take)(struct image *image, struct error *err);
+};
+
+static bool fetch_tree(struct image *image, struct error *err)
+{
+	const struct run_job *what = &image->job->what;
+	if (!tree_fetch(image->run, what->source, image->repository, &image->root, what->platforms,
+		    what->platform_count, &image->tree, err))
+		return false;
+	image->configs = memory_new(image->tree.manifest_count, sizeof(struct content *));
+	compare_rewritten(image);
+	return true;
+}
+
+static bool look_up_and_compare(struct image *image, struct error *err)
+{
+	if (!look_up(image, err))
+		return false;
+	compare(image);
+	return true;
+}
+
+static void image_copy(struct image *image)
+{
+	static const struct step steps[] = {
+		{"resolve", look_up_and_compare},
+		{"manifest", fetch_tree},
+		{"blob", carry_blobs},
+		{"verify", check_diff_ids},
+		{"publish", publish_all},
+	};
+	for (size_t i = 0; i < array_count(steps); i++) {
+		struct error err;
+		if (!steps[i].take(image, &err)) {
+			fail_open_targets(image, steps[i].stage, SIDE_SOURCE, &err);
+			return;
+		}
+		if (!any_open(image) || (i == 0 && image->run->dry_run))
+			return;
+	}
+}
+
+/* --- what became of it ----------------------------------------------------------------------------------------------
+ */
+
+static enum image_outcome outcome_of(const struct image *image)
+{
+	enum image_outcome outcome = IMAGE_UNCHANGED;
+	for (size_t i = 0; i < image->target_count; i++) {
+		const struct image_target *target = &image->targets[i];
+		if (!outcome_is_well(&target->outcome))
+			return IMAGE_FAILED;
+		if (target->written)
+			outcome = IMAGE_COPIED;
+		else if (is_open(target))
+			outcome = IMAGE_PENDING;
+	}
+	return outcome;
+}
+
+static bool was_stopped(const struct image *image)
+{
+	for (size_t i = 0; i < image->target_count; i++)
+		if (image->targets[i].outcome.err.kind == ERR_CANCELED)
+			return true;
+	return false;
+}
+
+static void record(struct image *image, struct image_target *target)
+{
+	struct outcome *outcome = &target->outcome;
+	bool failed = !outcome_is_well(outcome);
+	if (target->unchanged || image->run->dry_run)
+		return;
+	struct job_record row = {
+		.source = image->name,
+		.target = target->name,
+		.digest = digest_is_empty(&image->source_digest) ? NULL : image->source_digest.text,
+		.outcome = failed ? "failed" : "copied",
+		.stage = outcome->stage,
+		.error_kind = failed ? error_kind_name(outcome->err.kind) : NULL,
+		.error_text = failed ? outcome->err.text : NULL,
+		.duration_ms = loop_now_ms() - image->started_ms,
+	};
+	store_job(image->run->store, &row);
+	if (!failed)
+		return;
+	error_wrap(&outcome->err, "%s", image->name);
+	report_add_failure(
+		&image->run->report, image->name, target->name, outcome->stage, outcome->side, &outcome->err);
+}
+
+static void tell(struct image *image, enum image_outcome outcome, size_t first_failure)
+{
+	const struct run_observer *observer = &image->run->observer;
+	const struct report *report = &image->run->report;
+	const char *names[GATE_CLAIMS_MAX];
+	size_t count = 0;
+	for (size_t i = 0; i < image->target_count && count < array_count(names); i++)
+		names[count++] = image->targets[i].name;
+	struct image_event event = {
+		.outcome = outcome,
+		.source = image->name,
+		.digest = &image->source_digest,
+		.targets = names,
+		.target_count = count,
+		.failure = report->failure_count > first_failure ? &report->failures[first_failure] : NULL,
+		.bytes = image->tree.bytes,
+		.duration_ms = loop_now_ms() - image->started_ms,
+	};
+	if (observer->image)
+		observer->image(observer->context, &event);
+}
+
+static void conclude(struct image *image)
+{
+	struct report *report = &image->run->report;
+	size_t first_failure = report->failure_count;
+	int64_t *const counts[] = {
+		[IMAGE_COPIED] = &report->images.copied,
+		[IMAGE_UNCHANGED] = &report->images.unchanged,
+		[IMAGE_FAILED] = &report->images.failed,
+		[IMAGE_PENDING] = &report->images.pending,
+	};
+	report->images.total++;
+	image->run->images_done++;
+	if (was_stopped(image))
+		return;
+	enum image_outcome outcome = outcome_of(image);
+	++*counts[outcome];
+	for (size_t i = 0; i < image->target_count; i++)
+		record(image, &image->targets[i]);
+	tell(image, outcome, first_failure);
+}
+
+static void image_free(struct image *image)
+{
+	for (size_t i = 0; image->configs && i < image->tree.manifest_count; i++)
+		content_release(image->run, image->configs[i]);
+	free(image->configs);
+	tree_release(image->run, &image->tree);
+	descriptor_release(&image->root);
+	for (size_t i = 0; i < image->target_count; i++) {
+		free(image->targets[i].repository);
+		free(image->targets[i].tag);
+		free(image->targets[i].name);
+	}
+	free(image->targets);
+	free(image->repository);
+	free(image->reference);
+	free(image->name);
+	free(image);
+}
+
+static void image_task(void *argument)
+{
+	struct image *image = argument;
+	image->started_ms = loop_now_ms();
+	image_copy(image);
+	conclude(image);
+	image_free(image);
+}
+
+/* --- starting -------------------------------------------------------------------------------------------------------
+ */
+
+/* "docker.io/library/alpine" below "mirror" is "mirror/library/alpine"; without a path it is "mirror" itself. */
+static char *below(const char *prefix, const char *repository)
+{
+	struct reference reference;
+	const char *path = repository;
+	bool is_name = reference_parse(repository, &reference, NULL);
+	if (is_name && str_starts_with(repository, reference.domain))
+		path = reference.repository;
+	char *whole = memory_format("%s%s%s", prefix, *prefix && *path ? "/" : "", path);
+	if (is_name)
+		reference_release(&reference);
+	return whole;
+}
+
+static void set_target(struct image *image, struct image_target *target, const struct run_target *from)
+{
+	bool by_digest = strchr(image->reference, ':') != NULL;
+	*target = (struct image_target){.image = image, .endpoint = from->endpoint};
+	if (from->repository)
+		target->repository = memory_text(from->repository);
+	else if (endpoint_is_layout(from->endpoint))
+		target->repository = memory_text(image->repository);
+	else
+		target->repository = below(from->prefix ? from->prefix : "", image->repository);
+	if (from->tag || !by_digest)
+		target->tag = memory_text(from->tag ? from->tag : image->reference);
+	target->name =
+		endpoint_reference(from->endpoint, target->repository, target->tag ? target->tag : image->reference);
+}
+
+bool image_start(struct job *job, const char *repository, const char *reference, struct error *err)
+{
+	struct image *image = memory_new(1, sizeof *image);
+	image->job = job;
+	image->run = job->run;
+	image->repository = memory_text(repository);
+	image->reference = memory_text(reference);
+	image->name = endpoint_reference(job->what.source, repository, reference);
+	image->target_count = job->what.target_count;
+	image->targets = memory_new(image->target_count, sizeof *image->targets);
+	for (size_t i = 0; i < image->target_count; i++)
+		set_target(image, &image->targets[i], &job->what.targets[i]);
+	job->run->images_found++;
+	if (group_spawn(&job->run->images, image_task, image, err))
+		return true;
+	image_free(image);
+	return false;
+}

@@ -1,0 +1,224 @@
+/*
+ * What the files of sync/mirror share: the run, its caches, and the way of one image and of one blob.
+ *
+ * Everything belongs to the loop's thread. Each level knows the one below: run -> repository -> image -> tree and
+ * blob -> transfer.
+ */
+#ifndef DRAY_SYNC_MIRROR_INTERNAL_H
+#define DRAY_SYNC_MIRROR_INTERNAL_H
+
+#include "oci/image_config.h"
+#include "oci/manifest.h"
+#include "scheduler/channel.h"
+#include "scheduler/group.h"
+#include "scheduler/latch.h"
+#include "sync/mirror/run.h"
+
+/* DESIGN 5 and 6: the widths of one run. */
+enum {
+	IMAGES_IN_FLIGHT = 32,
+	REPOSITORIES_AT_ONCE = 8, /* listing at the same time; their images share IMAGES_IN_FLIGHT */
+	BLOBS_PER_IMAGE = 8,
+	MANIFESTS_AT_ONCE = 8, /* of one image */
+	TRANSFER_CHUNKS = 4,
+	CHUNKS_PER_RUN = 64,
+	CHUNK_BYTES = 256 * 1024,
+	SLOW_TARGET_MS = 10000,
+	KNOWN_BLOBS = 16384,      /* P6: what a run remembers of blobs it is not using */
+	HOLDERS_PER_BLOB = 64,    /* and of who has one; forgetting costs a HEAD */
+	CONTENT_BYTES = 16 << 20, /* manifests and configs kept for others that share them */
+};
+
+struct content_cache;
+struct blob_table;
+
+struct run {
+	struct run_observer observer;
+	bool dry_run;
+	struct store *store;
+	struct http *http;
+	struct credential_store *credentials;
+	const struct config *config;
+	struct endpoint_slot *endpoints; /* run.c */
+	size_t endpoint_count;
+	struct job *jobs;
+	size_t job_count;
+	struct group repositories, images;
+	struct gate chunks;
+	struct content_cache *contents;
+	struct blob_table *blobs;
+	struct list transfers; /* running, for the progress view */
+	bool listing;
+	int64_t images_found, images_done;
+	struct report report;
+};
+
+/* An error, where it happened, and at which end. */
+struct outcome {
+	struct error err; /* kind ERR_NONE: well */
+	const char *stage;
+	enum side side;
+};
+
+static inline bool outcome_is_well(const struct outcome *outcome)
+{
+	return outcome->err.kind == ERR_NONE;
+}
+
+/** Keep the first failure. */
+void outcome_fail(struct outcome *outcome, const char *stage, enum side side, const struct error *err);
+
+/* --- content.c: small content in memory, fetched once ---------------------------------------------------------------
+ */
+
+struct content {
+	const unsigned char *bytes;
+	size_t length;
+	const char *media_type; /* what the endpoint said, or NULL */
+};
+
+struct content_cache *content_cache_new(void);
+void content_cache_free(struct content_cache *cache);
+
+/**
+ * The bytes of the manifest @wanted, or of the config blob @wanted, of @repository at @source, verified against it.
+ * Who asks for what is being fetched waits for that; what was fetched lately is not fetched again. The content is
+ * borrowed until content_release(). Errors as endpoint_manifest().
+ */
+must_check bool content_manifest(struct run *run, struct endpoint *source, const char *repository,
+	const struct descriptor *wanted, const struct content **content, struct error *err);
+must_check bool content_config(struct run *run, struct endpoint *source, const char *repository,
+	const struct descriptor *wanted, const struct content **content, struct error *err);
+
+/** The content of @digest if it is there, else NULL; borrowed until content_release(). */
+const struct content *content_peek(struct run *run, const struct digest *digest);
+
+void content_release(struct run *run, const struct content *content);
+
+/* --- tree.c: all manifests and blobs that one root reaches ----------------------------------------------------------
+ */
+
+struct tree_manifest {
+	struct descriptor descriptor;
+	struct manifest manifest;
+	const unsigned char *bytes; /* of @content, or of @rewritten */
+	size_t length;
+	const struct content *content; /* NULL: rewritten */
+	char *rewritten;
+	unsigned depth; /* 0: the root */
+};
+
+struct tree {
+	struct tree_manifest *manifests; /* [0] is the root; a child stands behind its first parent */
+	size_t manifest_count;
+	struct descriptor *blobs; /* borrowed from the manifests; each digest once */
+	size_t blob_count;
+	int64_t bytes; /* of the blobs */
+};
+
+/**
+ * Fetch everything below @root, verified. With @platforms the root, if it is an index, is rewritten to them, and
+ * tree->manifests[0].descriptor is that of the rewritten one. The caller releases the tree, also after a failure.
+ * ERR_CORRUPT, ERR_TOO_LARGE, ERR_NOT_FOUND: an index names a child that the source does not have (IDX-5).
+ */
+must_check bool tree_fetch(struct run *run, struct endpoint *source, const char *repository,
+	const struct descriptor *root, const struct platform *platforms, size_t platform_count, struct tree *tree,
+	struct error *err);
+void tree_release(struct run *run, struct tree *tree);
+
+/* --- blob.c: every blob once
+ * ------------------------------------------------------------------------------------------ */
+
+/* What is known about the decoded content of a digest. */
+enum fact_state { FACT_UNKNOWN, FACT_PROVEN, FACT_REMEMBERED, FACT_BROKEN };
+
+struct fact {
+	enum fact_state state;
+	struct digest diff_id; /* FACT_PROVEN, FACT_REMEMBERED */
+	struct error broken;   /* FACT_BROKEN: why it cannot be decoded */
+};
+
+/* One target of an image, as far as one blob is concerned. */
+struct want {
+	struct endpoint *endpoint;
+	const char *repository;
+	struct outcome *outcome;         /* the image's, for this target: kept failures */
+	struct endpoint_writer *session; /* a session that a failed mount left us, or NULL */
+	bool settled;                    /* present, or failed */
+	bool ours;                       /* this task decides whether it is there; others wait */
+};
+
+struct blob_table *blob_table_new(void);
+void blob_table_free(struct blob_table *table);
+
+struct blob_source {
+	struct endpoint *endpoint;
+	const char *repository;
+	const char *image; /* for messages and the progress view */
+	bool verify_layers;
+};
+
+/**
+ * Ensure that @blob is in each want's repository, carrying it over the source link at most once in the run, whoever
+ * else asks for it at the same time. Waits. Each want is settled afterwards, with its outcome filled if it failed.
+ */
+void blob_ensure(struct run *run, const struct blob_source *source, const struct descriptor *blob, struct want *wants,
+	size_t want_count);
+
+/**
+ * What is known of the diff_id of @blob: learnt in this run, or remembered from an earlier one. Waits for the store.
+ */
+void blob_fact(struct run *run, const struct descriptor *blob, struct fact *fact);
+
+/* --- transfer.c: one carry, from one source to some targets
+ * ------------------------------------------------------------ */
+
+struct sink {
+	struct transfer *transfer;
+	struct channel_reader reader;
+	struct want *want;
+	struct endpoint_writer *writer;
+	struct error err; /* kind ERR_NONE: it arrived */
+	bool arrived;
+};
+
+struct transfer {
+	struct list node; /* run->transfers */
+	struct run *run;
+	struct descriptor blob; /* borrowed */
+	struct endpoint *source;
+	const char *repository;
+	const struct content *memory; /* instead of the source */
+	bool want_diff_id;
+	char image[128];
+	/* filled while it runs */
+	struct channel channel;
+	struct channel_reader verifier;
+	struct latch verdict;
+	struct error verdict_err; /* kind ERR_NONE: size and digest agree */
+	struct fact fact;
+	int64_t offset; /* bytes got from the source */
+	size_t sinks_left;
+	struct error source_err;
+	struct sink sinks[GATE_CLAIMS_MAX - 2];
+	size_t sink_count;
+};
+
+/** Carry it. Waits for its places first. Outcomes are in the sinks, source_err, verdict_err and fact. */
+void transfer_run(struct transfer *transfer);
+
+/* --- image.c and repository.c
+ * ------------------------------------------------------------------------------------------ */
+
+struct job {
+	struct run *run;
+	struct run_job what;
+};
+
+/** The task of one job: list, select, and start images in run->images. @argument is a struct job. */
+void repository_task(void *argument);
+
+/** Start the copy of one image; waits for a place among the images in flight. Texts are copied. ERR_CANCELED. */
+must_check bool image_start(struct job *job, const char *repository, const char *reference, struct error *err);
+
+#endif

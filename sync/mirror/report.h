@@ -1,0 +1,88 @@
+/*
+ * What a run did: counts, and every failure with the class that decides the exit code (DESIGN section 9).
+ */
+#ifndef DRAY_SYNC_MIRROR_REPORT_H
+#define DRAY_SYNC_MIRROR_REPORT_H
+
+#include "base/error.h"
+#include "oci/digest.h"
+#include "sync/endpoint/endpoint.h"
+
+#include <stddef.h>
+
+enum exit_code {
+	EXIT_DONE = 0,
+	EXIT_PARTIAL = 1,
+	EXIT_USAGE = 2,
+	EXIT_AUTHENTICATION = 3,
+	EXIT_CONTENT = 4,
+	EXIT_TARGET = 5,
+	EXIT_LOCAL = 6,
+	EXIT_BUSY = 7,
+	EXIT_NETWORK = 8,
+	EXIT_SECURITY = 9,
+	EXIT_BUG = 70,
+	EXIT_SIGNAL = 128,
+};
+
+/* Which end an error came from: a refusal at the source is not one at the target. */
+enum side { SIDE_SOURCE, SIDE_TARGET };
+
+/** The class of one failure. */
+enum exit_code exit_code_of(enum side side, enum error_kind kind);
+
+struct failure {
+	char *source;      /* canonical reference, or a repository's name when it could not be listed */
+	char *target;      /* or NULL: before any target was tried */
+	const char *stage; /* "list", "resolve", "manifest", "blob", "verify", "publish" */
+	enum side side;
+	struct error err;
+};
+
+struct report {
+	char run_id[24];
+	int64_t started_ms, finished_ms; /* of the wall clock, since 1970 */
+	int64_t duration_ms;
+	bool dry_run;
+	int stopped_by; /* the signal, or 0 */
+	struct {
+		int64_t total, copied, unchanged, failed, pending; /* pending: a dry run would copy them */
+	} images;
+	struct {
+		int64_t unique, downloaded, reread, uploaded, mounted, present, unproven;
+	} blobs;
+	struct {
+		int64_t downloaded, uploaded;
+	} bytes;
+	struct {
+		int64_t digests, diff_ids, diff_ids_remembered;
+	} verified;
+	const struct http_counters *requests; /* borrowed from the run */
+	struct failure *failures;
+	size_t failure_count;
+};
+
+enum image_outcome { IMAGE_COPIED, IMAGE_UNCHANGED, IMAGE_FAILED, IMAGE_PENDING };
+
+/* One image that is finished, as it is told to the observer. Everything is borrowed for the call. */
+struct image_event {
+	enum image_outcome outcome;
+	const char *source;
+	const struct digest *digest; /* empty: never resolved */
+	const char *const *targets;  /* what was written, or failed, or is as it should be */
+	size_t target_count;
+	const struct failure *failure; /* the first, or NULL */
+	int64_t bytes;                 /* of the blobs it reaches, as its manifests say */
+	int64_t duration_ms;
+};
+
+void report_release(struct report *report);
+
+/** Takes a copy of everything. */
+void report_add_failure(struct report *report, const char *source, const char *target, const char *stage,
+	enum side side, const struct error *err);
+
+/** The exit code of the whole run. */
+int report_exit_code(const struct report *report);
+
+#endif

@@ -1,0 +1,315 @@
+/*
+ * The run: endpoints, one for each host and directory; jobs; the groups that bound them; the report.
+ */
+#include "sync/mirror/internal.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/str.h"
+#include "config/selection.h"
+#include "oci/reference.h"
+#include "scheduler/loop.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { TARGETS_MOST = GATE_CLAIMS_MAX - 4 };
+
+struct endpoint_slot {
+	char *key; /* domain, or "oci:" and the directory */
+	struct endpoint *endpoint;
+};
+
+/* --- endpoints ------------------------------------------------------------------------------------------------------
+ */
+
+static struct endpoint *find_endpoint(const struct run *run, const char *key)
+{
+	for (size_t i = 0; i < run->endpoint_count; i++)
+		if (strcmp(run->endpoints[i].key, key) == 0)
+			return run->endpoints[i].endpoint;
+	return NULL;
+}
+
+static struct endpoint *add_endpoint(struct run *run, char *key, struct endpoint *endpoint)
+{
+	run->endpoints = memory_resize(run->endpoints, run->endpoint_count + 1, sizeof *run->endpoints);
+	run->endpoints[run->endpoint_count++] = (struct endpoint_slot){key, endpoint};
+	return endpoint;
+}
+
+/* REF-12: plain http is the default for what never leaves the machine. */
+static bool is_loopback(const char *domain)
+{
+	size_t host = strcspn(domain, ":");
+	return (host == 9 && strncmp(domain, "localhost", 9) == 0) || str_starts_with(domain, "127.") ||
+	       str_is(domain, "[::1]") || str_starts_with(domain, "[::1]:");
+}
+
+static bool is_plain_http(const struct config_registry *settings, const char *domain)
+{
+	switch (settings ? settings->tls : CONFIG_TLS_DEFAULT) {
+	case CONFIG_TLS_DEFAULT:
+		return is_loopback(domain);
+	case CONFIG_TLS_OFF:
+		return true;
+	case CONFIG_TLS_ON:
+	case CONFIG_TLS_INSECURE:
+		break;
+	}
+	return false;
+}
+
+struct endpoint *run_registry(struct run *run, const char *domain)
+{
+	struct endpoint *known = find_endpoint(run, domain);
+	if (known)
+		return known;
+	const struct config_registry *settings = run->config ? config_find_registry(run->config, domain) : NULL;
+	struct registry_options options = {
+		.domain = domain,
+		.plain_http = is_plain_http(settings, domain),
+		.credentials = run->credentials,
+	};
+	struct credential credential = {0};
+	if (settings) {
+		options.tls = (struct http_tls){.ca_file = settings->ca_file,
+			.client_certificate_file = settings->certificate_file,
+			.client_key_file = settings->key_file,
+			.insecure = settings->tls == CONFIG_TLS_INSECURE};
+		options.blob_slots = (size_t)settings->blob_slots;
+		options.metadata_slots = (size_t)settings->metadata_slots;
+		credential = (struct credential){.username = settings->username, .password = settings->password};
+		if (settings->username)
+			options.credential = &credential;
+		if (options.tls.insecure)
+			log_warning("%s: its certificate is not verified (tls: insecure)", domain);
+	}
+	return add_endpoint(run, memory_text(domain), endpoint_new_registry(registry_new(run->http, &options)));
+}
+
+bool run_layout(struct run *run, const char *directory, enum layout_mode mode, bool bare_tags,
+	struct endpoint **endpoint, struct error *err)
+{
+	auto_free char *key = memory_format("oci:%s", directory);
+	*endpoint = find_endpoint(run, key);
+	if (*endpoint)
+		return true;
+	if (!endpoint_open_layout(directory, mode, bare_tags, endpoint, err))
+		return false;
+	add_endpoint(run, memory_text(key), *endpoint);
+	return true;
+}
+
+/* --- life -----------------------------------------------------------------------------------------------------------
+ */
+
+bool run_new(const struct run_options *options, struct run **run_out, struct error *err)
+{
+	const struct config *config = options->config;
+	struct http_settings settings = http_settings_default;
+	if (config && config->connect_timeout_ms > 0)
+		settings.connect_timeout_ms = config->connect_timeout_ms;
+	if (config && config->stall_timeout_ms > 0)
+		settings.stall_timeout_ms = config->stall_timeout_ms;
+	struct credential_store *credentials = credential_store_new(config ? config->auth_file : NULL, err);
+	if (!credentials)
+		return false;
+	struct http *http = http_new(&settings, err);
+	if (!http) {
+		credential_store_free(credentials);
+		return false;
+	}
+	struct run *run = memory_new(1, sizeof *run);
+	run->config = config;
+	run->store = options->store;
+	run->dry_run = options->dry_run;
+	run->observer = options->observer;
+	run->credentials = credentials;
+	run->http = http;
+	run->contents = content_cache_new();
+	run->blobs = blob_table_new();
+	run->report.requests = http_counters(http);
+	run->report.dry_run = options->dry_run;
+	gate_init(&run->chunks, CHUNKS_PER_RUN);
+	list_init(&run->transfers);
+	group_init(&run->repositories, REPOSITORIES_AT_ONCE);
+	group_init(&run->images,
+		config && config->images_in_flight > 0 ? (size_t)config->images_in_flight : IMAGES_IN_FLIGHT);
+	*run_out = run;
+	return true;
+}
+
+void run_free(struct run *run)
+{
+	if (!run)
+		return;
+	for (size_t i = 0; i < run->endpoint_count; i++) {
+		endpoint_free(run->endpoints[i].endpoint);
+		free(run->endpoints[i].key);
+	}
+	for (size_t i = 0; i < run->job_count; i++)
+		free((void *)(uintptr_t)run->jobs[i].what.targets);
+	free(run->endpoints);
+	free(run->jobs);
+	content_cache_free(run->contents);
+	blob_table_free(run->blobs);
+	report_release(&run->report);
+	http_free(run->http);
+	credential_store_free(run->credentials);
+	free(run);
+}
+
+/* --- jobs -----------------------------------------------------------------------------------------------------------
+ */
+
+void run_add(struct run *run, const struct run_job *what)
+{
+	struct run_target *targets = memory_new(what->target_count, sizeof *targets);
+	for (size_t i = 0; i < what->target_count; i++)
+		targets[i] = what->targets[i];
+	run->jobs = memory_resize(run->jobs, run->job_count + 1, sizeof *run->jobs);
+	run->jobs[run->job_count] = (struct job){run, *what};
+	run->jobs[run->job_count++].what.targets = targets;
+}
+
+static bool selects(const void *filter, const char *tag, bool *taken, struct error *err)
+{
+	return tag_filter_match(filter, tag, taken, err);
+}
+
+static bool open_source(
+	struct run *run, const struct config_repository *entry, struct endpoint **source, struct error *err)
+{
+	if (entry->is_layout)
+		return run_layout(run, entry->directory, LAYOUT_READ, false, source, err);
+	*source = run_registry(run, entry->domain);
+	return true;
+}
+
+static bool open_target(struct run *run, const struct config_repository *entry, const struct config_target *from,
+	struct run_target *target, struct error *err)
+{
+	*target = (struct run_target){.repository = from->repository};
+	if (entry->is_layout) { /* its entries' own names decide */
+		target->repository = NULL;
+		target->prefix = from->repository;
+	}
+	if (from->is_layout)
+		return run_layout(run, from->directory, LAYOUT_WRITE, from->bare_tags, &target->endpoint, err);
+	target->endpoint = run_registry(run, from->domain);
+	return true;
+}
+
+static bool add_entry(struct run *run, const struct config_repository *entry, struct error *err)
+{
+	struct run_target targets[TARGETS_MOST];
+	struct run_job job = {
+		.repository = entry->is_layout ? NULL : entry->repository,
+		.reference = digest_is_empty(&entry->digest) ? entry->tag : entry->digest.text,
+		.selects = entry->filter ? selects : NULL,
+		.filter = entry->filter,
+		.targets = targets,
+		.target_count = entry->target_count,
+		.platforms = entry->platforms,
+		.platform_count = entry->platform_count,
+		.verify_layers = entry->verify == CONFIG_VERIFY_LAYERS,
+	};
+	if (entry->target_count > TARGETS_MOST)
+		return error_set(err, ERR_INVALID, "%s:%d:%d: more than %d targets", run->config->path,
+			entry->place.line, entry->place.column, TARGETS_MOST);
+	if (!open_source(run, entry, &job.source, err))
+		return false;
+	for (size_t i = 0; i < entry->target_count; i++)
+		if (!open_target(run, entry, &entry->targets[i], &targets[i], err))
+			return false;
+	run_add(run, &job);
+	return true;
+}
+
+bool run_add_config(struct run *run, struct error *err)
+{
+	for (size_t i = 0; i < run->config->repository_count; i++)
+		if (!add_entry(run, &run->config->repositories[i], err))
+			return false;
+	return true;
+}
+
+/* --- execution ------------------------------------------------------------------------------------------------------
+ */
+
+static int64_t wall_clock_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void run_jobs(struct run *run)
+{
+	struct error err;
+	run->listing = true;
+	for (size_t i = 0; i < run->job_count; i++)
+		if (!group_spawn(&run->repositories, repository_task, &run->jobs[i], &err))
+			break;
+	group_wait(&run->repositories);
+	run->listing = false;
+	group_wait(&run->images);
+}
+
+static void record_end(struct run *run)
+{
+	const struct report *report = &run->report;
+	struct run_totals totals = {report->images.total, report->images.copied, report->images.unchanged,
+		report->images.failed, report->bytes.downloaded, report->bytes.uploaded};
+	store_run_end(run->store, &totals, report_exit_code(report));
+}
+
+void run_execute(struct run *run)
+{
+	struct report *report = &run->report;
+	struct error err;
+	int64_t start = loop_now_ms();
+	report->started_ms = wall_clock_ms();
+	if (!store_run_begin(run->store, run->config ? run->config->hash : "", report->run_id, &err))
+		log_warning("%s: this run is not recorded", err.text);
+	run_jobs(run);
+	report->finished_ms = wall_clock_ms();
+	report->duration_ms = loop_now_ms() - start;
+	record_end(run);
+}
+
+void run_stop(struct run *run, int signal)
+{
+	run->report.stopped_by = signal;
+	group_cancel(&run->repositories);
+	group_cancel(&run->images);
+}
+
+const struct report *run_report(const struct run *run)
+{
+	return &run->report;
+}
+
+void run_progress(const struct run *run, struct progress *progress)
+{
+	*progress = (struct progress){
+		.images_done = run->images_done,
+		.images_found = run->images_found,
+		.downloaded_bytes = run->report.bytes.downloaded,
+		.uploaded_bytes = run->report.bytes.uploaded,
+		.listing = run->listing,
+	};
+	list_for_each (node, &run->transfers) {
+		const struct transfer *transfer = list_item(node, struct transfer, node);
+		progress->transfers_in_all++;
+		if (progress->transfer_count == array_count(progress->transfers))
+			continue;
+		struct progress_transfer *shown = &progress->transfers[progress->transfer_count++];
+		digest_short(&transfer->blob.digest, shown->digest);
+		memcpy(shown->image, transfer->image, sizeof shown->image);
+		shown->bytes = transfer->offset;
+		shown->size = transfer->blob.size;
+	}
+}

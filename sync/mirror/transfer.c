@@ -1,0 +1,330 @@
+/*
+ * One carry: a blob's bytes from one source to some targets, through the verifier (DESIGN section 5).
+ *
+ *     source --> channel --+--> verifier   hashes (and inflates) on a worker, gives the verdict
+ *                          +--> sink       one a target: its own session, at its own pace
+ *
+ * The happy path: take all places in one step; read the source chunk by chunk; each sink opens its session when the
+ * first chunk is there, holds the last chunk back until the verdict, then commits.
+ *
+ * The failure modes:
+ *   the source breaks      asked again from the byte where it broke, while the sinks wait
+ *   the bytes are wrong    the verdict says so: no sink has sent the last chunk, every session is cut
+ *   a sink breaks          while the first chunk is still in the channel it starts over in a new session; later it
+ *                          leaves, and is served afterwards from another target, or by another carry
+ *   a sink is slow         it is put out after SLOW_TARGET_MS, if others wait for it, and served afterwards
+ */
+#include "sync/mirror/internal.h"
+
+#include "base/memory.h"
+#include "scheduler/loop.h"
+#include "scheduler/pool.h"
+#include "scheduler/retry.h"
+#include "sync/verify/verify.h"
+
+#include <string.h>
+
+/* Below this, handing a chunk to a worker costs more than hashing it here. */
+enum { INLINE_BYTES = 16 * 1024, SINK_ATTEMPTS = 3 };
+
+/* --- the verifier ---------------------------------------------------------------------------------------------------
+ */
+
+struct verify_job {
+	struct verifier *verifier;
+	const unsigned char *data;
+	size_t length;
+};
+
+static void verify_on_worker(void *argument)
+{
+	struct verify_job *job = argument;
+	verifier_update(job->verifier, job->data, job->length);
+}
+
+static bool feed(struct verifier *verifier, const unsigned char *data, size_t length, struct error *err)
+{
+	struct verify_job job = {verifier, data, length};
+	if (length > INLINE_BYTES)
+		return pool_run(verify_on_worker, &job, err);
+	verify_on_worker(&job);
+	return true;
+}
+
+static bool read_all(struct transfer *transfer, struct verifier *verifier, struct error *err)
+{
+	for (;;) {
+		const unsigned char *data;
+		size_t length;
+		if (!channel_read(&transfer->verifier, &data, &length, err))
+			return false;
+		if (length == 0)
+			return true;
+		if (!feed(verifier, data, length, err))
+			return false;
+		channel_advance(&transfer->verifier);
+	}
+}
+
+static void learn(struct transfer *transfer, struct verifier *verifier)
+{
+	struct fact *fact = &transfer->fact;
+	switch (verifier_diff_id(verifier, &fact->diff_id, &fact->broken)) {
+	case DIFF_ID_NONE:
+		break;
+	case DIFF_ID_PROVEN:
+		fact->state = FACT_PROVEN;
+		break;
+	case DIFF_ID_BROKEN:
+		fact->state = FACT_BROKEN;
+		break;
+	}
+}
+
+static void verify_task(void *argument)
+{
+	struct transfer *transfer = argument;
+	struct verifier *verifier = verifier_new(&transfer->blob, transfer->want_diff_id);
+	if (read_all(transfer, verifier, &transfer->verdict_err) && verifier_check(verifier, &transfer->verdict_err))
+		learn(transfer, verifier);
+	channel_leave(&transfer->verifier);
+	verifier_free(verifier);
+	latch_open(&transfer->verdict);
+}
+
+/* --- the sinks ------------------------------------------------------------------------------------------------------
+ */
+
+static bool wait_for_verdict(struct transfer *transfer, struct error *err)
+{
+	if (!latch_wait(&transfer->verdict, err))
+		return false;
+	if (transfer->verdict_err.kind == ERR_NONE)
+		return true;
+	*err = transfer->verdict_err;
+	return false;
+}
+
+static bool open_session(struct sink *sink, struct error *err)
+{
+	struct want *want = sink->want;
+	if (sink->writer)
+		return true;
+	return endpoint_blob_create(want->endpoint, want->repository, &sink->transfer->blob, &sink->writer, err);
+}
+
+/* One attempt, from the chunk at which the reader stands: the first. */
+static bool send_blob(struct sink *sink, struct error *err)
+{
+	struct transfer *transfer = sink->transfer;
+	int64_t sent = 0;
+	for (;;) {
+		const unsigned char *data;
+		size_t length;
+		if (!channel_read(&sink->reader, &data, &length, err))
+			return false;
+		/* A session is opened when there is something to put into it: it must not grow old while the source
+		 * stalls (T-5). */
+		bool last = sent + (int64_t)length == transfer->blob.size;
+		if (last && !wait_for_verdict(transfer, err))
+			return false;
+		if (!open_session(sink, err))
+			return false;
+		if (length > 0 && !endpoint_writer_write(sink->writer, data, length, err))
+			return false;
+		sent += (int64_t)length;
+		transfer->run->report.bytes.uploaded += (int64_t)length;
+		if (length > 0)
+			channel_advance(&sink->reader);
+		if (last)
+			return endpoint_writer_commit(sink->writer, err);
+		if (length == 0)
+			return error_set(err, ERR_CORRUPT, "the source ended after %ld of %ld bytes", (long)sent,
+				(long)transfer->blob.size);
+	}
+}
+
+static void sink_task(void *argument)
+{
+	struct sink *sink = argument;
+	for (int attempt = 1; !sink->arrived; attempt++) {
+		sink->arrived = send_blob(sink, &sink->err);
+		endpoint_writer_free(sink->writer);
+		sink->writer = NULL;
+		bool again = !sink->arrived && attempt < SINK_ATTEMPTS && retry_is_transient(&sink->err) &&
+			     channel_rewind(&sink->reader) && retry_pause(&retry_default, attempt, &sink->err);
+		if (!again)
+			break;
+	}
+	if (sink->arrived)
+		sink->err = (struct error){.kind = ERR_NONE};
+	channel_leave(&sink->reader);
+	sink->transfer->sinks_left--;
+}
+
+/* --- the source -----------------------------------------------------------------------------------------------------
+ */
+
+/* The next chunk into @data, full but at the end. */
+static bool fill_chunk(struct transfer *transfer, struct endpoint_reader *reader, unsigned char *data, size_t *length,
+	struct error *err)
+{
+	size_t wanted = transfer->channel.slot_bytes;
+	if ((int64_t)wanted > transfer->blob.size - transfer->offset - (int64_t)*length)
+		wanted = (size_t)(transfer->blob.size - transfer->offset);
+	while (*length < wanted) {
+		size_t got;
+		if (!endpoint_reader_read(reader, data + *length, wanted - *length, &got, err))
+			return false;
+		if (got == 0)
+			return error_set(err, ERR_UNAVAILABLE, "ended after %ld of %ld bytes",
+				(long)(transfer->offset + (int64_t)*length), (long)transfer->blob.size);
+		*length += got;
+		transfer->run->report.bytes.downloaded += (int64_t)got;
+	}
+	return true;
+}
+
+/* What was got so far of the chunk being filled survives a break, so that not a byte is asked for twice. */
+struct partial {
+	unsigned char *data; /* NULL: none reserved */
+	size_t length;
+};
+
+static bool reserve(struct transfer *transfer, struct partial *partial, struct error *err)
+{
+	int64_t patience = transfer->sinks_left > 1 ? SLOW_TARGET_MS : -1;
+	if (partial->data)
+		return true;
+	partial->length = 0;
+	return channel_reserve_within(&transfer->channel, patience, &partial->data, err);
+}
+
+/* From where we are to the end, or to the next break. */
+static bool pump_once(struct transfer *transfer, struct partial *partial, struct error *err)
+{
+	struct endpoint_reader *reader;
+	int64_t from = transfer->offset + (int64_t)partial->length;
+	if (!endpoint_blob_open(transfer->source, transfer->repository, &transfer->blob, from, &reader, err))
+		return false;
+	bool ok = true;
+	while (ok && transfer->offset < transfer->blob.size && transfer->sinks_left > 0) {
+		ok = reserve(transfer, partial, err) &&
+		     fill_chunk(transfer, reader, partial->data, &partial->length, err);
+		if (!ok)
+			break;
+		transfer->offset += (int64_t)partial->length;
+		channel_publish(&transfer->channel, partial->length);
+		*partial = (struct partial){0};
+	}
+	endpoint_reader_close(reader);
+	return ok;
+}
+
+static bool pump(struct transfer *transfer, struct error *err)
+{
+	struct partial partial = {0};
+	for (int attempt = 1;; attempt++) {
+		int64_t before = transfer->offset + (int64_t)partial.length;
+		if (pump_once(transfer, &partial, err))
+			return true;
+		if (transfer->offset + (int64_t)partial.length > before)
+			attempt = 1; /* it moves: what counts is how often it breaks without moving */
+		if (!retry_pause(&retry_default, attempt, err))
+			return false;
+	}
+}
+
+static bool pump_memory(struct transfer *transfer, struct error *err)
+{
+	const struct content *memory = transfer->memory;
+	while (transfer->offset < transfer->blob.size && transfer->sinks_left > 0) {
+		unsigned char *data;
+		size_t length = transfer->channel.slot_bytes;
+		if ((int64_t)length > transfer->blob.size - transfer->offset)
+			length = (size_t)(transfer->blob.size - transfer->offset);
+		if (!channel_reserve(&transfer->channel, &data, err))
+			return false;
+		memcpy(data, memory->bytes + transfer->offset, length);
+		transfer->offset += (int64_t)length;
+		channel_publish(&transfer->channel, length);
+	}
+	return true;
+}
+
+/* --- the whole ------------------------------------------------------------------------------------------------------
+ */
+
+static void start_tasks(struct transfer *transfer, struct group *group)
+{
+	size_t chunks = (size_t)((transfer->blob.size + CHUNK_BYTES - 1) / CHUNK_BYTES);
+	size_t chunk_bytes = transfer->blob.size < CHUNK_BYTES ? (size_t)transfer->blob.size : CHUNK_BYTES;
+	channel_init(&transfer->channel,
+		chunks > TRANSFER_CHUNKS ? TRANSFER_CHUNKS
+		: chunks > 0             ? chunks
+					 : 1,
+		chunk_bytes > 0 ? chunk_bytes : 1);
+	latch_init(&transfer->verdict);
+	channel_join(&transfer->channel, &transfer->verifier);
+	transfer->verifier.essential = true;
+	transfer->sinks_left = transfer->sink_count;
+	group_init(group, transfer->sink_count + 1);
+	for (size_t i = 0; i < transfer->sink_count; i++) {
+		struct sink *sink = &transfer->sinks[i];
+		sink->transfer = transfer;
+		sink->writer = sink->want->session;
+		sink->want->session = NULL;
+		channel_join(&transfer->channel, &sink->reader);
+	}
+	bool started = group_spawn(group, verify_task, transfer, &transfer->source_err);
+	for (size_t i = 0; i < transfer->sink_count && started; i++)
+		started = group_spawn(group, sink_task, &transfer->sinks[i], &transfer->source_err);
+}
+
+static size_t places(struct transfer *transfer, struct gate_claim *claims)
+{
+	size_t count = 0;
+	claims[count++] = (struct gate_claim){&transfer->run->chunks, TRANSFER_CHUNKS};
+	if (!transfer->memory)
+		claims[count++] = (struct gate_claim){endpoint_blob_gate(transfer->source), 1};
+	for (size_t i = 0; i < transfer->sink_count; i++) {
+		struct gate *gate = endpoint_blob_gate(transfer->sinks[i].want->endpoint);
+		bool known = false; /* one place of a host serves both directions: it then needs no second one
+				       (DESIGN 5.9) */
+		for (size_t k = 0; k < count; k++)
+			known |= claims[k].gate == gate;
+		if (!known)
+			claims[count++] = (struct gate_claim){gate, 1};
+	}
+	return count;
+}
+
+static void carry(struct transfer *transfer)
+{
+	struct group group;
+	start_tasks(transfer, &group);
+	bool ok = transfer->source_err.kind == ERR_NONE &&
+		  (transfer->memory ? pump_memory(transfer, &transfer->source_err)
+				    : pump(transfer, &transfer->source_err));
+	if (ok)
+		transfer->source_err = (struct error){.kind = ERR_NONE};
+	channel_close(&transfer->channel, ok ? NULL : &transfer->source_err);
+	group_wait(&group);
+	for (size_t i = 0; i < transfer->sink_count; i++) {
+		endpoint_writer_free(transfer->sinks[i].writer); /* of a task that was never started */
+		transfer->sinks[i].writer = NULL;
+	}
+	channel_release(&transfer->channel);
+}
+
+void transfer_run(struct transfer *transfer)
+{
+	struct gate_claim claims[GATE_CLAIMS_MAX];
+	size_t count = places(transfer, claims);
+	if (!gate_enter_all(claims, count, &transfer->source_err))
+		return;
+	list_append(&transfer->run->transfers, &transfer->node);
+	carry(transfer);
+	list_remove(&transfer->node);
+	gate_leave_all(claims, count);
+}
