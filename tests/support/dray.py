@@ -11,7 +11,10 @@ PROGRAM = os.environ.get("DRAY") or str(pathlib.Path(__file__).parents[2] / "bui
 VALGRIND = os.environ.get("DRAY_VALGRIND") == "1"
 _WRAPPER = ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite",
             "--child-silent-after-fork=yes"] if VALGRIND else []
-_KEPT = ("PATH", "TMPDIR", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS")
+# What a sanitizer finds must not end like "some images failed", which is 1.
+_SANITIZERS = {"ASAN_OPTIONS": "exitcode=99", "LSAN_OPTIONS": "exitcode=99",
+               "UBSAN_OPTIONS": "exitcode=99:print_stacktrace=1"}
+_KEPT = ("PATH", "TMPDIR")
 SLOWER = 10 if VALGRIND else 1
 
 
@@ -49,7 +52,7 @@ def _environment(home, env, bare):
     if bare:
         return dict(env or {})
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return {**kept, "HOME": str(home), "LANG": "C.UTF-8", **(env or {})}
+    return {**kept, **_SANITIZERS, "HOME": str(home), "LANG": "C.UTF-8", **(env or {})}
 
 
 def start(*arguments, cwd, env=None, bare=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, prefix=(), **more):

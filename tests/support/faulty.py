@@ -1,7 +1,8 @@
 """A proxy in front of a registry that does wrong what a test tells it to.
 
-A rule is a function (method, path) -> None, or what to do: "flip" a byte in the middle of the body, "cut" the connection
-in the middle of it, a Hold (send half of it, then wait), an int (answer with this status), or bytes (send these).
+A rule is a function (method, path) -> None, or what to do: "flip" a byte in the middle of the body, "cut" the
+connection in the middle of it, a Hold (send half of it, then wait), an int (answer with this status), or bytes (send
+these).
 """
 import http.client
 import http.server

@@ -99,8 +99,8 @@ class Attestation(Blob):
                                "rootfs": {"type": "layers", "diff_ids": [statement.digest]}}), CONFIG)
         super().__init__(to_json({
             "schemaVersion": 2, "mediaType": MANIFEST, "config": config.descriptor(),
-            "layers": [statement.descriptor(annotations={"in-toto.io/predicate-type": "https://slsa.dev/provenance/v0.2"})]
-        }), MANIFEST)
+            "layers": [statement.descriptor(
+                annotations={"in-toto.io/predicate-type": "https://slsa.dev/provenance/v0.2"})]}), MANIFEST)
         self.platform = {"architecture": "unknown", "os": "unknown"}
         self.annotations = {"vnd.docker.reference.type": "attestation-manifest",
                             "vnd.docker.reference.digest": image.digest}
@@ -135,7 +135,7 @@ def all_blobs(artifacts):
 
 
 def corpus(repositories=12, tags=4, seed="corpus", base_bytes=1 << 20, runtime_bytes=1 << 18, app_bytes=1 << 15):
-    """{repository: {tag: Image}}: a base layer shared by all, three runtimes shared by a third each, one layer per tag."""
+    """{repository: {tag: Image}}: a base layer shared by all, three runtimes by a third each, one layer per tag."""
     base = Layer(f"{seed} base", base_bytes)
     runtimes = [Layer(f"{seed} runtime {n}", runtime_bytes, c) for n, c in enumerate(("gzip", "zstd", "plain"))]
     result = {}

@@ -41,3 +41,7 @@ def umoci_stat(layout, name, home):
 
 def umoci_unpack(layout, name, bundle, home):
     _run("umoci", "unpack", "--rootless", "--image", f"{layout}:{name}", bundle, home=home)
+
+
+def umoci(*arguments, home):
+    _run("umoci", *arguments, home=home)

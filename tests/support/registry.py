@@ -91,9 +91,9 @@ def basic(directory, users):
     """users: {name: password}."""
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    lines = [subprocess.run(["htpasswd", "-nbBC", "4", name, password], check=True, capture_output=True, text=True).stdout
-             .strip() for name, password in users.items()]
-    (directory / "htpasswd").write_text("\n".join(lines) + "\n")
+    lines = [subprocess.run(["htpasswd", "-nbBC", "4", name, password], check=True, capture_output=True).stdout.strip()
+             for name, password in users.items()]
+    (directory / "htpasswd").write_bytes(b"\n".join(lines) + b"\n")
     name, password = next(iter(users.items()))
     header = "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
     return Registry(directory, f"auth: {{htpasswd: {{realm: dray-test, path: {directory}/htpasswd}}}}\n",

@@ -86,7 +86,8 @@ class TokenServer:
         status = 200 if known and query.get("service") == [SERVICE] else 401
         self.requests.append((user, scopes, status))
         if status != 200:
-            self._reply(request, 401, {"errors": [{"code": "UNAUTHORIZED", "message": "incorrect username or password"}]})
+            reason = {"code": "UNAUTHORIZED", "message": "incorrect username or password"}
+            self._reply(request, 401, {"errors": [reason]})
             return
         access = collections.defaultdict(list)
         for scope in scopes:
