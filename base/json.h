@@ -20,6 +20,10 @@
  */
 must_check bool json_parse(const void *bytes, size_t length, json_t **root, struct error *err);
 
+/** json_parse() with another cap on tokens, for a document that may be long: the index.json of a layout. */
+must_check bool json_parse_large(
+	const void *bytes, size_t length, size_t token_maximum, json_t **root, struct error *err);
+
 static inline void json_decref_pointer(json_t **slot)
 {
 	json_decref(*slot);
