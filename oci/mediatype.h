@@ -33,6 +33,9 @@ enum media_kind media_kind(const char *type);
 /** How a MEDIA_LAYER is decoded; DECODER_IMPOSSIBLE for everything else. */
 enum decoder media_decoder(const char *type);
 
+/** A type of the table as it is spelt there, so that no foreign byte gets into a header; NULL: not in it. */
+const char *media_canonical(const char *type);
+
 /** The value of the Accept header for manifests: all types, in one line (MAN-1). */
 const char *media_manifest_accept(void);
 

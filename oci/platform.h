@@ -4,7 +4,7 @@
 #ifndef DRAY_OCI_PLATFORM_H
 #define DRAY_OCI_PLATFORM_H
 
-#include "base/error.h"
+#include "base/json.h"
 
 struct platform {
 	char os[32];
@@ -15,7 +15,10 @@ struct platform {
 /** "linux/arm64/v8". ERR_INVALID. */
 must_check bool platform_parse(const char *text, struct platform *platform, struct error *err);
 
-/** Does the platform of an index entry satisfy the wish? arm64 and arm64/v8 are the same. */
+/** Decode what a document says, of an image config or of the platform of an index entry. ERR_CORRUPT: no text. */
+must_check bool platform_read(const json_t *object, struct platform *platform, struct error *err);
+
+/** Does the platform of an index entry satisfy the wish? arm64 and arm64/v8 are the same, and unknown is nobody's. */
 bool platform_matches(const struct platform *wish, const struct platform *entry);
 
 /** Into @out (at least 100 bytes); "" for an empty platform. */
