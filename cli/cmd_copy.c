@@ -1,0 +1,122 @@
+#include "base/memory.h"
+#include "base/str.h"
+#include "cli/place.h"
+#include "cli/session.h"
+
+struct copy {
+	struct place source, target;
+	struct platform platforms[OPTION_VALUES_MAX];
+	size_t platform_count;
+	bool verify_layers;
+	/* made while the job is added, and used until the run has ended */
+	char *source_name, *target_repository;
+};
+
+static bool parse_options(const struct arguments *arguments, struct copy *copy, struct error *err)
+{
+	const char *verify = argument_of(arguments, OPTION_VERIFY);
+	copy->verify_layers = !str_is(verify, "digests");
+	if (verify && copy->verify_layers && !str_is(verify, "layers"))
+		return error_set(err, ERR_INVALID, "--verify takes layers or digests, not \"%.40s\"", verify);
+	for (; copy->platform_count < arguments->value_counts[OPTION_PLATFORM]; copy->platform_count++)
+		if (!platform_parse(arguments->values[OPTION_PLATFORM][copy->platform_count],
+			    &copy->platforms[copy->platform_count], err))
+			return false;
+	return true;
+}
+
+static bool parse_places(const struct arguments *arguments, struct copy *copy, struct error *err)
+{
+	if (!place_parse(arguments->operands[0], &copy->source, err) ||
+		!place_parse(arguments->operands[1], &copy->target, err))
+		return false;
+	bool many = copy->source.every_tag || (copy->source.is_layout && !copy->source.name);
+	if (!many && copy->source.has_reference)
+		reference_default_tag(&copy->source.reference);
+	if (copy->target.every_tag)
+		return error_set(err, ERR_INVALID, "%s: a target has no :*", arguments->operands[1]);
+	if (copy->target.has_reference && !digest_is_empty(&copy->target.reference.digest))
+		return error_set(err, ERR_INVALID, "%s: a target has a tag, not a digest", arguments->operands[1]);
+	if (many && (copy->target.name || (copy->target.has_reference && copy->target.reference.tag)))
+		return error_set(err, ERR_INVALID, "%s: many images cannot share one tag", arguments->operands[1]);
+	return true;
+}
+
+static bool open_layout_target(struct run *run, struct copy *copy, struct run_target *target, struct error *err)
+{
+	const struct place *to = &copy->target;
+	bool bare = to->name && !to->has_reference;
+	if (!run_layout(run, to->directory, LAYOUT_WRITE, bare, &target->endpoint, err))
+		return false;
+	if (to->has_reference) {
+		target->repository = copy->target_repository = reference_name(&to->reference);
+		target->tag = to->reference.tag;
+	} else if (copy->source.has_reference) { /* the source's canonical name (LAY-9) */
+		target->repository = copy->source_name = reference_name(&copy->source.reference);
+		target->tag = to->name;
+	} else {
+		target->tag = to->name;
+	}
+	return true;
+}
+
+static bool open_target(struct run *run, struct copy *copy, struct run_target *target, struct error *err)
+{
+	const struct place *to = &copy->target;
+	if (to->is_layout)
+		return open_layout_target(run, copy, target, err);
+	target->endpoint = run_registry(run, to->reference.domain);
+	if (copy->source.is_layout && !copy->source.name) {
+		target->prefix = to->reference.repository;
+		return true;
+	}
+	target->repository = to->reference.repository;
+	target->tag = to->reference.tag;
+	if (!target->tag && copy->source.name) /* a layout's image keeps its tag, if its name has one */
+		target->tag = copy->source.has_reference ? copy->source.reference.tag : copy->source.name;
+	return true;
+}
+
+static bool add_jobs(struct run *run, struct session *session, struct error *err)
+{
+	struct copy *copy = session->context;
+	struct run_target target = {0};
+	struct run_job job = {
+		.targets = &target,
+		.target_count = 1,
+		.platforms = copy->platforms,
+		.platform_count = copy->platform_count,
+		.verify_layers = copy->verify_layers,
+	};
+	if (!place_open_source(run, &copy->source, &job.source, &job.repository, &job.reference, err) ||
+		!open_target(run, copy, &target, err))
+		return false;
+	run_add(run, &job);
+	return true;
+}
+
+static void copy_release(struct copy *copy)
+{
+	place_release(&copy->source);
+	place_release(&copy->target);
+	free(copy->source_name);
+	free(copy->target_repository);
+}
+
+int command_copy(const struct arguments *arguments)
+{
+	struct copy copy = {0};
+	struct config *config = NULL;
+	struct error err;
+	int code = EXIT_USAGE;
+	if (!parse_options(arguments, &copy, &err) || !parse_places(arguments, &copy, &err)) {
+		common_fail(SIDE_TARGET, &err);
+	} else if (common_config(arguments, &config)) {
+		struct session session = {
+			.arguments = arguments, .config = config, .add_jobs = add_jobs, .context = &copy};
+		code = session_execute(&session);
+	}
+	copy_release(&copy);
+	config_free(config);
+	return code;
+}

@@ -1,0 +1,86 @@
+/*
+ * Commands: one table row each (commands.c) with its options; parsing, --help and the man page text come from it.
+ */
+#ifndef DRAY_CLI_COMMAND_H
+#define DRAY_CLI_COMMAND_H
+
+#include "base/error.h"
+#include "config/config.h"
+#include "sync/mirror/report.h"
+
+#include <stddef.h>
+
+enum option_id {
+	OPTION_HELP,
+	OPTION_CONFIG,
+	OPTION_DRY_RUN,
+	OPTION_JSON,
+	OPTION_PLATFORM,
+	OPTION_QUIET,
+	OPTION_VERBOSE,
+	OPTION_VERIFY,
+	OPTION_COUNT,
+};
+
+enum { OPTION_VALUES_MAX = 16, OPERANDS_MAX = 4 };
+
+/* What the command line said. All texts are borrowed from argv. */
+struct arguments {
+	const char *operands[OPERANDS_MAX];
+	size_t operand_count;
+	bool given[OPTION_COUNT];
+	const char *values[OPTION_COUNT][OPTION_VALUES_MAX]; /* of options that take one */
+	size_t value_counts[OPTION_COUNT];
+};
+
+struct command {
+	const char *name;     /* "config check": two words */
+	const char *operands; /* for the synopsis */
+	size_t least, most;   /* operands */
+	const char *summary;
+	const char *description;
+	const char *examples;
+	const enum option_id *options; /* ends with OPTION_COUNT */
+	int (*run)(const struct arguments *arguments);
+};
+
+extern const struct command commands[];
+extern const size_t command_count;
+
+/** The command that argv[1] (and argv[2]) name, or NULL; *used counts the words. */
+const struct command *command_find(int argc, char **argv, int *used);
+
+/** Parse what stands behind the command's name. ERR_INVALID. */
+must_check bool command_parse(
+	const struct command *command, int argc, char **argv, struct arguments *arguments, struct error *err);
+
+void command_print_help(const struct command *command);
+void command_print_overview(void);
+/** All of it as the text of a manual page, in roff. */
+void command_print_manual(void);
+
+/** The last value of an option, or NULL. */
+const char *argument_of(const struct arguments *arguments, enum option_id option);
+
+int command_sync(const struct arguments *arguments);
+int command_copy(const struct arguments *arguments);
+int command_tags(const struct arguments *arguments);
+int command_inspect(const struct arguments *arguments);
+int command_config_check(const struct arguments *arguments);
+
+/* --- what the commands share (common.c) ------------------------------------------------------------------------------
+ */
+
+/**
+ * Read the configuration that --config names, for its registries and limits; without the option *config is NULL.
+ * False: every error has been printed.
+ */
+must_check bool common_config(const struct arguments *arguments, struct config **config);
+
+/** Read the configuration at @path. False: every error has been printed. */
+must_check bool common_load(const char *path, struct config **config);
+
+/** Print "error: TEXT" and give the exit code of that error. */
+int common_fail(enum side side, const struct error *err);
+
+#endif

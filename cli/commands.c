@@ -1,0 +1,257 @@
+#include "cli/command.h"
+
+#include "base/memory.h"
+#include "base/str.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct option {
+	const char *name;
+	char letter;       /* 0: none */
+	const char *value; /* NULL: takes none */
+	bool repeats;
+	const char *help;
+};
+
+static const struct option options[OPTION_COUNT] = {
+	[OPTION_HELP] = {"help", 'h', NULL, false, "show this help"},
+	[OPTION_CONFIG] = {"config", 'c', "FILE", false,
+		"take registries (TLS, credentials) and limits from this configuration"},
+	[OPTION_DRY_RUN] = {"dry-run", 'n', NULL, false, "find out what would be copied, and change nothing"},
+	[OPTION_JSON] = {"json", 0, NULL, false, "print one JSON object on stdout; everything else goes to stderr"},
+	[OPTION_PLATFORM] = {"platform", 'p', "OS/ARCH[/VARIANT]", true,
+		"only this platform; may be given several times"},
+	[OPTION_QUIET] = {"quiet", 'q', NULL, false, "print failures only"},
+	[OPTION_VERBOSE] = {"verbose", 'v', NULL, false, "print what is decided on the way"},
+	[OPTION_VERIFY] = {"verify", 0, "layers|digests", false,
+		"layers: also inflate, and compare every diff_id (the default); digests: size and digest only"},
+};
+
+static const enum option_id sync_options[] = {
+	OPTION_DRY_RUN, OPTION_JSON, OPTION_QUIET, OPTION_VERBOSE, OPTION_HELP, OPTION_COUNT};
+static const enum option_id copy_options[] = {OPTION_PLATFORM, OPTION_VERIFY, OPTION_CONFIG, OPTION_DRY_RUN,
+	OPTION_JSON, OPTION_QUIET, OPTION_VERBOSE, OPTION_HELP, OPTION_COUNT};
+static const enum option_id tags_options[] = {OPTION_CONFIG, OPTION_HELP, OPTION_COUNT};
+static const enum option_id inspect_options[] = {
+	OPTION_PLATFORM, OPTION_CONFIG, OPTION_JSON, OPTION_HELP, OPTION_COUNT};
+static const enum option_id check_options[] = {OPTION_HELP, OPTION_COUNT};
+
+const struct command commands[] = {
+	{"sync", "[CONFIG]", 0, 1, "mirror every repository of a configuration",
+		"Reads CONFIG (default: /etc/dray/dray.yaml), lists the tags of its repositories, and brings every\n"
+		"selected image to every target that lacks it. A tag moves only after everything it reaches is there "
+		"and\n"
+		"proven. What failed is tried again by the next run; what is unchanged costs two HEAD requests.",
+		"  dray sync /etc/dray/dray.yaml\n"
+		"  dray sync --dry-run mirror.yaml\n"
+		"  dray sync --json mirror.yaml >report.json\n",
+		sync_options, command_sync},
+	{"copy", "SOURCE TARGET", 2, 2, "copy an image, a repository, or a whole layout",
+		"SOURCE and TARGET are references as docker writes them, or oci:DIR[:NAME]. SOURCE may be REPOSITORY:* "
+		"for\n"
+		"every tag, or oci:DIR for everything in a layout, which arrives below TARGET under its own names.\n"
+		"A TARGET without a tag takes the source's. No state file is used.",
+		"  dray copy docker.io/library/alpine:3.20 registry.internal:5000/alpine\n"
+		"  dray copy 'registry.internal:5000/team/app:*' oci:/srv/air-gap\n"
+		"  dray copy oci:/srv/air-gap registry.internal:5000/mirror\n",
+		copy_options, command_copy},
+	{"tags", "REPOSITORY", 1, 1, "list the tags of a repository",
+		"Prints one tag a line. oci:DIR lists the names in a layout.",
+		"  dray tags docker.io/library/alpine\n"
+		"  dray tags oci:/srv/air-gap\n",
+		tags_options, command_tags},
+	{"inspect", "REFERENCE", 1, 1, "show what an image is made of",
+		"Prints digest, media type, platform and image ID, and of each layer its compressed size, media type "
+		"and\n"
+		"diff_id. Of an index it shows all entries, and the image of this machine's platform or of --platform.",
+		"  dray inspect docker.io/library/alpine:3.20\n"
+		"  dray inspect --platform linux/arm64 --json oci:/srv/air-gap:docker.io/library/alpine:3.20\n",
+		inspect_options, command_inspect},
+	{"config check", "[CONFIG]", 0, 1, "check a configuration, contacting nothing",
+		"Reports every error as FILE:LINE:COLUMN: TEXT, and exits with 2 if there is one.",
+		"  dray config check /etc/dray/dray.yaml\n", check_options, command_config_check},
+};
+const size_t command_count = array_count(commands);
+
+static const char exit_codes[] = "  0    every selected image is at its target, or was\n"
+				 "  1    some are, some failed\n"
+				 "  2    wrong usage or configuration; nothing was contacted\n"
+				 "  3    a registry refused the credentials, or there were none\n"
+				 "  4    content at the source is wrong or missing\n"
+				 "  5    the target refuses for good\n"
+				 "  6    trouble here: disk, state file, memory\n"
+				 "  7    another run holds the state file\n"
+				 "  8    network: nothing was reached in time\n"
+				 "  9    refused on security grounds\n"
+				 "  70   an internal check failed; please report it\n"
+				 "  128+n  stopped by signal n\n";
+
+const struct command *command_find(int argc, char **argv, int *used)
+{
+	for (size_t i = 0; i < command_count; i++) {
+		const char *space = strchr(commands[i].name, ' ');
+		if (!space && strcmp(argv[1], commands[i].name) == 0) {
+			*used = 1;
+			return &commands[i];
+		}
+		if (space && argc > 2 && strncmp(argv[1], commands[i].name, (size_t)(space - commands[i].name)) == 0 &&
+			strcmp(argv[2], space + 1) == 0) {
+			*used = 2;
+			return &commands[i];
+		}
+	}
+	return NULL;
+}
+
+static bool has_option(const struct command *command, enum option_id id)
+{
+	for (const enum option_id *own = command->options; *own != OPTION_COUNT; own++)
+		if (*own == id)
+			return true;
+	return false;
+}
+
+/* The option that @word ("--name", "--name=value" or "-n") names; *inline_value points behind '='. */
+static bool find_option(const struct command *command, const char *word, enum option_id *id, const char **inline_value,
+	struct error *err)
+{
+	size_t length = strcspn(word, "=");
+	*inline_value = word[length] ? word + length + 1 : NULL;
+	for (unsigned i = 0; i < OPTION_COUNT; i++) {
+		bool is_long = word[1] == '-' && strlen(options[i].name) == length - 2 &&
+			       strncmp(word + 2, options[i].name, length - 2) == 0;
+		bool is_short = word[1] != '-' && length == 2 && word[1] == options[i].letter;
+		if ((is_long || is_short) && has_option(command, i)) {
+			*id = i;
+			return true;
+		}
+	}
+	return error_set(err, ERR_INVALID, "dray %s has no option %.40s; see dray %s --help", command->name, word,
+		command->name);
+}
+
+static bool take_option(
+	const struct command *command, int argc, char **argv, int *at, struct arguments *arguments, struct error *err)
+{
+	enum option_id id;
+	const char *value;
+	const char *word = argv[*at];
+	if (!find_option(command, word, &id, &value, err))
+		return false;
+	const struct option *option = &options[id];
+	if (!option->value) {
+		if (value)
+			return error_set(err, ERR_INVALID, "--%s takes no value", option->name);
+		arguments->given[id] = true;
+		return true;
+	}
+	if (!value) {
+		if (*at + 1 >= argc)
+			return error_set(err, ERR_INVALID, "--%s needs a value: %s", option->name, option->value);
+		value = argv[++*at];
+	}
+	if (arguments->given[id] && !option->repeats)
+		return error_set(err, ERR_INVALID, "--%s is given twice", option->name);
+	if (arguments->value_counts[id] == OPTION_VALUES_MAX)
+		return error_set(err, ERR_INVALID, "--%s is given more than %d times", option->name, OPTION_VALUES_MAX);
+	arguments->given[id] = true;
+	arguments->values[id][arguments->value_counts[id]++] = value;
+	return true;
+}
+
+bool command_parse(const struct command *command, int argc, char **argv, struct arguments *arguments, struct error *err)
+{
+	bool only_operands = false;
+	*arguments = (struct arguments){0};
+	for (int i = 0; i < argc; i++) {
+		if (!only_operands && strcmp(argv[i], "--") == 0) {
+			only_operands = true;
+		} else if (!only_operands && argv[i][0] == '-' && argv[i][1]) {
+			if (!take_option(command, argc, argv, &i, arguments, err))
+				return false;
+		} else if (arguments->operand_count == command->most) {
+			return error_set(err, ERR_INVALID, "\"%.80s\" is one too many: dray %s %s", argv[i],
+				command->name, command->operands);
+		} else {
+			arguments->operands[arguments->operand_count++] = argv[i];
+		}
+	}
+	if (!arguments->given[OPTION_HELP] && arguments->operand_count < command->least)
+		return error_set(err, ERR_INVALID, "too few operands: dray %s %s", command->name, command->operands);
+	return true;
+}
+
+const char *argument_of(const struct arguments *arguments, enum option_id option)
+{
+	size_t count = arguments->value_counts[option];
+	return count > 0 ? arguments->values[option][count - 1] : NULL;
+}
+
+static const char *option_left(const struct option *option, char out[80])
+{
+	char letter[8] = "    ";
+	if (option->letter)
+		snprintf(letter, sizeof letter, "-%c, ", option->letter);
+	snprintf(out, 80, "%s--%s%s%s", letter, option->name, option->value ? " " : "",
+		option->value ? option->value : "");
+	return out;
+}
+
+void command_print_help(const struct command *command)
+{
+	char left[80];
+	printf("Usage: dray %s [OPTIONS] %s\n\n%s.\n\n%s\n\nOptions:\n", command->name, command->operands,
+		command->summary, command->description);
+	for (const enum option_id *id = command->options; *id != OPTION_COUNT; id++)
+		printf("  %-32s %s\n", option_left(&options[*id], left), options[*id].help);
+	printf("\nExamples:\n%s\nExit codes:\n%s", command->examples, exit_codes);
+}
+
+void command_print_overview(void)
+{
+	printf("dray mirrors container images between registries and OCI layouts, and proves every byte it moved.\n\n"
+	       "Usage: dray COMMAND [OPTIONS] ...\n\nCommands:\n");
+	for (size_t i = 0; i < command_count; i++)
+		printf("  %-14s %s\n", commands[i].name, commands[i].summary);
+	printf("\n  dray COMMAND --help shows the options, examples and exit codes of a command.\n"
+	       "  dray --version shows the version, and those of its libraries.\n");
+}
+
+static void print_roff(const char *text)
+{
+	for (const char *p = text; *p; p++) {
+		if ((p == text || p[-1] == '\n') && (*p == '.' || *p == '\''))
+			fputs("\\&", stdout);
+		if (*p == '\\' || *p == '-')
+			putchar('\\');
+		putchar(*p);
+	}
+}
+
+void command_print_manual(void)
+{
+	char left[80];
+	printf(".TH DRAY 1 \"\" \"dray %s\"\n.SH NAME\ndray \\- mirror container images and prove every byte\n",
+		DRAY_VERSION);
+	printf(".SH SYNOPSIS\n.B dray\n.I COMMAND\n[OPTIONS] ...\n.SH COMMANDS\n");
+	for (size_t i = 0; i < command_count; i++) {
+		const struct command *command = &commands[i];
+		printf(".SS dray %s %s\n", command->name, command->operands);
+		print_roff(command->description);
+		printf("\n.PP\nOptions:\n");
+		for (const enum option_id *id = command->options; *id != OPTION_COUNT; id++) {
+			printf(".TP\n");
+			print_roff(option_left(&options[*id], left));
+			putchar('\n');
+			print_roff(options[*id].help);
+			putchar('\n');
+		}
+		printf(".PP\nExamples:\n.PP\n.nf\n");
+		print_roff(command->examples);
+		printf(".fi\n");
+	}
+	printf(".SH EXIT STATUS\n.nf\n");
+	print_roff(exit_codes);
+	printf(".fi\n.SH FILES\n.TP\n/etc/dray/dray.yaml\nThe configuration of dray sync without an operand.\n");
+}

@@ -1,0 +1,32 @@
+#include "cli/command.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+
+bool common_load(const char *path, struct config **config)
+{
+	struct config_errors errors = {0};
+	struct error err;
+	if (config_load(path, config, &errors, &err))
+		return true;
+	for (size_t i = 0; i < errors.count; i++)
+		log_error("%s", errors.lines[i]);
+	if (errors.count == 0)
+		log_error("%s", err.text);
+	config_errors_release(&errors);
+	return false;
+}
+
+bool common_config(const struct arguments *arguments, struct config **config)
+{
+	const char *path = argument_of(arguments, OPTION_CONFIG);
+	*config = NULL;
+	return !path || common_load(path, config);
+}
+
+int common_fail(enum side side, const struct error *err)
+{
+	log_error("%s", err->text);
+	return exit_code_of(side, err->kind);
+}

@@ -1,0 +1,71 @@
+#include "cli/command.h"
+
+#include "base/log.h"
+#include "base/str.h"
+#include "sync/http/http.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Cron may close them; what is opened next must not become somebody's stdout (T-76). */
+static void open_standard_files(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) < 0)
+			_exit(EXIT_LOCAL);
+}
+
+static int print_version(void)
+{
+	printf("dray %s\n%s\n", DRAY_VERSION, http_library_version());
+	return EXIT_DONE;
+}
+
+static int run(int argc, char **argv)
+{
+	struct arguments arguments;
+	struct error err;
+	int used = 0;
+	if (argc < 2 || str_is(argv[1], "--help") || str_is(argv[1], "-h") || str_is(argv[1], "help")) {
+		command_print_overview();
+		return argc < 2 ? EXIT_USAGE : EXIT_DONE;
+	}
+	if (str_is(argv[1], "--version"))
+		return print_version();
+	if (str_is(argv[1], "--manual")) {
+		command_print_manual();
+		return EXIT_DONE;
+	}
+	const struct command *command = command_find(argc, argv, &used);
+	if (!command) {
+		log_error("there is no command \"%.40s\"; dray --help lists them", argv[1]);
+		return EXIT_USAGE;
+	}
+	if (!command_parse(command, argc - 1 - used, argv + 1 + used, &arguments, &err)) {
+		log_error("%s", err.text);
+		return EXIT_USAGE;
+	}
+	if (arguments.given[OPTION_HELP]) {
+		command_print_help(command);
+		return EXIT_DONE;
+	}
+	if (arguments.given[OPTION_VERBOSE])
+		log_set_level(LOG_DEBUG);
+	return command->run(&arguments);
+}
+
+int main(int argc, char **argv)
+{
+	open_standard_files();
+	signal(SIGPIPE, SIG_IGN);
+	umask(077);
+	int code = run(argc, argv);
+	/* A result that nobody could read is no success (T-70). */
+	if (fflush(stdout) != 0 && code == EXIT_DONE)
+		code = EXIT_LOCAL;
+	return code;
+}

@@ -1,0 +1,27 @@
+/*
+ * Places on the command line: a registry reference, or `oci:DIR[:NAME]`.
+ */
+#ifndef DRAY_CLI_PLACE_H
+#define DRAY_CLI_PLACE_H
+
+#include "oci/reference.h"
+#include "sync/mirror/run.h"
+
+struct place {
+	bool is_layout;
+	bool every_tag;             /* REPOSITORY:* */
+	char *directory;            /* of a layout */
+	char *name;                 /* in a layout: what stands behind DIR:, or NULL */
+	struct reference reference; /* of a registry; in a layout that of @name, if it is a full reference */
+	bool has_reference;
+};
+
+/** ERR_INVALID: says what is wrong, and names what this version does not support. */
+must_check bool place_parse(const char *text, struct place *place, struct error *err);
+void place_release(struct place *place);
+
+/** The endpoint to read it from, and the names it has there; borrowed from @place. Waits. */
+must_check bool place_open_source(struct run *run, const struct place *place, struct endpoint **endpoint,
+	const char **repository, const char **reference, struct error *err);
+
+#endif

@@ -1,0 +1,117 @@
+#include "cli/report_json.h"
+
+#include "base/json.h"
+#include "base/memory.h"
+#include "base/str.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static void put_integer(json_t *object, const char *key, int64_t value)
+{
+	json_object_set_new(object, key, json_integer(value));
+}
+
+/* Foreign text may not be UTF-8, which JSON must be. */
+static void put_text(json_t *object, const char *key, const char *text)
+{
+	char clean[ERROR_TEXT_MAX * 2];
+	if (text)
+		str_sanitize(text, strlen(text), clean, sizeof clean);
+	json_object_set_new(object, key, text ? json_string(clean) : json_null());
+}
+
+/* RFC 3339, in UTC. */
+static void put_time(json_t *object, const char *key, int64_t milliseconds)
+{
+	char text[64];
+	struct tm broken_down;
+	time_t seconds = (time_t)(milliseconds / 1000);
+	gmtime_r(&seconds, &broken_down);
+	size_t length = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &broken_down);
+	snprintf(text + length, sizeof text - length, ".%03dZ", (int)(milliseconds % 1000));
+	put_text(object, key, text);
+}
+
+static json_t *add_object(json_t *parent, const char *key)
+{
+	json_t *child = json_object();
+	json_object_set_new(parent, key, child);
+	return child;
+}
+
+static void put_counts(json_t *root, const struct report *report)
+{
+	json_t *images = add_object(root, "images");
+	put_integer(images, "total", report->images.total);
+	put_integer(images, "copied", report->images.copied);
+	put_integer(images, "unchanged", report->images.unchanged);
+	put_integer(images, "failed", report->images.failed);
+	put_integer(images, "pending", report->images.pending);
+	json_t *blobs = add_object(root, "blobs");
+	put_integer(blobs, "unique", report->blobs.unique);
+	put_integer(blobs, "downloaded", report->blobs.downloaded);
+	put_integer(blobs, "reread", report->blobs.reread);
+	put_integer(blobs, "uploaded", report->blobs.uploaded);
+	put_integer(blobs, "mounted", report->blobs.mounted);
+	put_integer(blobs, "present", report->blobs.present);
+	put_integer(blobs, "unproven", report->blobs.unproven);
+	json_t *bytes = add_object(root, "bytes");
+	put_integer(bytes, "downloaded", report->bytes.downloaded);
+	put_integer(bytes, "uploaded", report->bytes.uploaded);
+	json_t *verified = add_object(root, "verified");
+	put_integer(verified, "digests", report->verified.digests);
+	put_integer(verified, "diff_ids", report->verified.diff_ids);
+	put_integer(verified, "diff_ids_remembered", report->verified.diff_ids_remembered);
+}
+
+/* {"GET": {"manifest": 3, ...}, ...}, without what was never asked. */
+static void put_requests(json_t *root, const struct http_counters *counters)
+{
+	json_t *requests = add_object(root, "requests");
+	for (unsigned method = 0; method < HTTP_METHOD_COUNT; method++)
+		for (unsigned kind = 0; kind < HTTP_KIND_COUNT; kind++) {
+			if (counters->requests[method][kind] == 0)
+				continue;
+			json_t *kinds = json_object_get(requests, http_method_name(method));
+			if (!kinds)
+				kinds = add_object(requests, http_method_name(method));
+			put_integer(kinds, http_kind_name(kind), counters->requests[method][kind]);
+		}
+}
+
+static void put_failures(json_t *root, const struct report *report)
+{
+	json_t *failures = json_array();
+	json_object_set_new(root, "failures", failures);
+	for (size_t i = 0; i < report->failure_count; i++) {
+		const struct failure *failure = &report->failures[i];
+		json_t *row = json_object();
+		put_text(row, "source", failure->source);
+		put_text(row, "target", failure->target);
+		put_text(row, "stage", failure->stage);
+		put_text(row, "kind", error_kind_name(failure->err.kind));
+		put_integer(row, "exit_class", exit_code_of(failure->side, failure->err.kind));
+		put_text(row, "message", failure->err.text);
+		json_array_append_new(failures, row);
+	}
+}
+
+void report_print_json(const struct report *report, int exit_code)
+{
+	auto_json json_t *root = json_object();
+	put_text(root, "run", report->run_id);
+	put_time(root, "started", report->started_ms);
+	put_time(root, "finished", report->finished_ms);
+	put_integer(root, "duration_ms", report->duration_ms);
+	put_integer(root, "exit_code", exit_code);
+	json_object_set_new(root, "dry_run", json_boolean(report->dry_run));
+	put_counts(root, report);
+	put_requests(root, report->requests);
+	put_failures(root, report);
+	auto_free char *text = json_dumps(root, JSON_INDENT(2));
+	if (!text)
+		memory_exhausted();
+	puts(text);
+}

@@ -1,0 +1,9 @@
+#ifndef DRAY_CLI_REPORT_JSON_H
+#define DRAY_CLI_REPORT_JSON_H
+
+#include "sync/mirror/report.h"
+
+/** Print @report as one JSON object and a newline on stdout. docs/commands.md describes it. */
+void report_print_json(const struct report *report, int exit_code);
+
+#endif
