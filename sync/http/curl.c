@@ -31,8 +31,8 @@ struct watch {
 	uv_poll_t poll;
 	struct curl_transport *transport;
 	curl_socket_t fd;
-	int watched; /* events that libuv watches */
-	bool wanted; /* by libcurl */
+	int watched; /* the events that libuv watches */
+	int wanted;  /* the events that libcurl waits for */
 	bool ours;   /* of a connection, closed by curl_on_close_socket(); libcurl's own ones go without a word */
 };
 
@@ -143,29 +143,40 @@ static void on_watch_closed(uv_handle_t *handle)
 	free(watch);
 }
 
+static struct watch *watch_of(const struct curl_transport *transport, curl_socket_t fd)
+{
+	return (size_t)fd < transport->watch_slots ? transport->watches[fd] : NULL;
+}
+
+static void on_socket(uv_poll_t *poll, int status, int events);
+
+static bool watch_as_wanted(struct watch *watch)
+{
+	if (watch->wanted == 0 || watch->wanted == watch->watched)
+		return true;
+	watch->watched = watch->wanted;
+	return uv_poll_start(&watch->poll, watch->wanted, on_socket) == 0;
+}
+
 static void on_socket(uv_poll_t *poll, int status, int events)
 {
 	struct watch *watch = poll->data;
-	if (!watch->wanted) {
+	struct curl_transport *transport = watch->transport;
+	curl_socket_t fd = watch->fd;
+	if (watch->wanted == 0) {
 		uv_poll_stop(poll);
 		watch->watched = 0;
 		return;
 	}
-	int flags = 0;
 	if (status < 0) {
-		watch->watched = 0; /* libuv stops by itself on an error */
-		flags = CURL_CSELECT_ERR;
+		/* libuv stops by itself on an error, and hides what can still be read. libcurl finds both by trying. */
+		watch->watched = 0;
+		events = UV_READABLE | UV_WRITABLE;
 	}
-	if (events & UV_READABLE)
-		flags |= CURL_CSELECT_IN;
-	if (events & UV_WRITABLE)
-		flags |= CURL_CSELECT_OUT;
-	drive(watch->transport, watch->fd, flags);
-}
-
-static struct watch *watch_of(const struct curl_transport *transport, curl_socket_t fd)
-{
-	return (size_t)fd < transport->watch_slots ? transport->watches[fd] : NULL;
+	drive(transport, fd,
+		(events & UV_READABLE ? CURL_CSELECT_IN : 0) | (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0));
+	if (watch_of(transport, fd) == watch)
+		watch_as_wanted(watch);
 }
 
 static void make_room(struct curl_transport *transport, size_t slots)
@@ -212,17 +223,13 @@ static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *userda
 		if (watch && !watch->ours)
 			forget_socket(transport, fd);
 		else if (watch)
-			watch->wanted = false;
+			watch->wanted = 0;
 		return 0;
 	}
 	if (!watch && !(watch = watch_new(transport, fd)))
 		return -1;
-	int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-	watch->wanted = events != 0;
-	if (events == watch->watched)
-		return 0;
-	watch->watched = events;
-	return uv_poll_start(&watch->poll, events, on_socket) == 0 ? 0 : -1;
+	watch->wanted = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+	return watch_as_wanted(watch) ? 0 : -1;
 }
 
 curl_socket_t curl_open_socket(struct curl_transport *transport, const struct curl_sockaddr *address)

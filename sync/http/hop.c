@@ -8,7 +8,7 @@
 #define SPILL_BYTES   (64 * KIB)
 #define DISCARD_BYTES (64 * KIB)
 
-/* --- what the transport tells --------------------------------------------------------------------------------------
+/* --- the clocks -----------------------------------------------------------------------------------------------------
  */
 
 static void progress(struct hop *hop)
@@ -21,12 +21,38 @@ static void wake(struct hop *hop)
 	waitqueue_wake_one(&hop->changed);
 }
 
+static bool body_is_taken(const struct hop *hop)
+{
+	return hop->taken_bytes >= hop->body_bytes;
+}
+
+static int64_t patience_ms(const struct hop *hop, const char **what)
+{
+	if (!hop->connected) {
+		*what = "no connection within";
+		return hop->settings->connect_timeout_ms;
+	}
+	if (hop->answered || !body_is_taken(hop)) {
+		*what = "no byte within";
+		return hop->settings->stall_timeout_ms;
+	}
+	*what = "no reply within";
+	return hop->method == HTTP_PUT ? hop->settings->commit_timeout_ms : hop->settings->first_byte_timeout_ms;
+}
+
+/* --- what the transport tells --------------------------------------------------------------------------------------
+ */
+
 static void on_connected(void *context, enum address_class peer)
 {
 	struct hop *hop = context;
 	hop->connected = true;
 	hop->peer = peer;
 	progress(hop);
+	/* Who waits has set its alarm by the clock of connecting; all other phases end with a wake-up anyway. */
+	const char *what;
+	if (hop->since_ms + patience_ms(hop, &what) < hop->deadline_ms)
+		wake(hop);
 }
 
 static bool on_status(void *context, int status)
@@ -181,38 +207,20 @@ static bool give_up(struct hop *hop, struct error *err)
 	return tell_failure(hop, err);
 }
 
-static bool body_is_taken(const struct hop *hop)
-{
-	return hop->taken_bytes >= hop->body_bytes;
-}
-
-static int64_t patience_ms(const struct hop *hop, const char **what)
-{
-	if (!hop->connected) {
-		*what = "no connection within";
-		return hop->settings->connect_timeout_ms;
-	}
-	if (hop->answered || !body_is_taken(hop)) {
-		*what = "no byte within";
-		return hop->settings->stall_timeout_ms;
-	}
-	*what = "no reply within";
-	return hop->method == HTTP_PUT ? hop->settings->commit_timeout_ms : hop->settings->first_byte_timeout_ms;
-}
-
 static bool wait_until(struct hop *hop, bool (*is_ready)(const struct hop *), struct error *err)
 {
 	progress(hop); /* the time before was ours */
 	while (!is_ready(hop)) {
 		const char *what;
-		int64_t patience = patience_ms(hop, &what), deadline = hop->since_ms + patience;
-		if (loop_now_ms() >= deadline) {
+		int64_t patience = patience_ms(hop, &what);
+		hop->deadline_ms = hop->since_ms + patience;
+		if (loop_now_ms() >= hop->deadline_ms) {
 			char text[16];
 			error_set(&hop->failure, ERR_TIMEOUT, "%s %s", what, str_format_duration(patience, text));
 			return give_up(hop, err);
 		}
 		/* A deadline that passes is only a reason to look again: there may have been progress since. */
-		if (!waitqueue_wait_until(&hop->changed, deadline, NULL) && task_is_canceled()) {
+		if (!waitqueue_wait_until(&hop->changed, hop->deadline_ms, NULL) && task_is_canceled()) {
 			error_set(&hop->failure, ERR_CANCELED, "stopped");
 			return give_up(hop, err);
 		}

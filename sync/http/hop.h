@@ -19,7 +19,8 @@ struct hop {
 
 	struct transport_stream *stream; /* NULL: not started, or given up */
 	struct waitqueue changed;
-	int64_t since_ms; /* the last progress */
+	int64_t since_ms;    /* the last progress */
+	int64_t deadline_ms; /* of the wait that goes on: when it looks again */
 	struct error failure;
 	bool connected, answered, ended;
 

@@ -154,13 +154,14 @@ static void memory_free(struct transport *base)
 struct play {
 	struct memory memory;
 	struct http *http;
+	struct http_settings settings;
 	void (*body)(struct play *play);
 };
 
 static void play_main(void *argument)
 {
 	struct play *story = argument;
-	story->http = http_new_over(&story->memory.base, &http_settings_default);
+	story->http = http_new_over(&story->memory.base, &story->settings);
 	story->body(story);
 	http_free(story->http);
 }
@@ -171,6 +172,7 @@ static void in_virtual_time(void (*body)(struct play *play), const struct script
 		struct play story = {.memory = {.base = {memory_start, memory_resume, memory_release, memory_free},
 					     .scripts = scripts,
 					     .script_count = count},
+			.settings = http_settings_default,
 			.body = body};
 		struct loop *loop = loop_new_virtual(seed);
 		loop_run(loop, play_main, &story);
@@ -255,6 +257,15 @@ static void clocks_of_the_head(struct play *story)
 	err = open_failure(story, "http://drips-1xx/");
 	assert_int_equal(err.kind, ERR_TIMEOUT);
 	assert_int_equal(loop_now_ms() - start, 60 * SECOND);
+
+	story->settings.first_byte_timeout_ms = SECOND;
+	struct http *hasty = http_new_over(&story->memory.base, &story->settings);
+	struct http_request request = request_of(HTTP_GET, "http://drips-1xx/");
+	struct http_exchange *exchange;
+	start = loop_now_ms();
+	assert_false(http_open(hasty, &request, &exchange, &err));
+	assert_int_equal(loop_now_ms() - start, SECOND);
+	http_free(hasty);
 }
 
 static void each_part_of_a_request_has_its_clock(void **state)
