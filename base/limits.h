@@ -54,7 +54,10 @@
 /* T-73: foreign text in one line of ours. */
 #define LIMIT_FOREIGN_TEXT 200
 /* LAY-16 says 4 MiB for crane; a directory of 100,000 images needs more. */
-#define LIMIT_LAYOUT_INDEX_BYTES (64 * MIB)
+#define LIMIT_LAYOUT_INDEX_BYTES   (64 * MIB)
+#define LIMIT_LAYOUT_INDEX_ENTRIES 100000
+/* An entry of ours has 25 values at most. */
+#define LIMIT_LAYOUT_INDEX_TOKENS 3000000
 /* CRED: config.json and auth.json. */
 #define LIMIT_AUTH_FILE_BYTES (1 * MIB)
 

@@ -20,6 +20,7 @@ static void read_annotations(const json_t *annotations, struct descriptor *descr
 bool descriptor_read(const json_t *object, struct descriptor *descriptor, struct error *err)
 {
 	struct descriptor fresh = {0};
+	struct error why;
 	const char *media_type = "", *digest = NULL;
 	json_t *platform = NULL, *annotations = NULL, *urls = NULL;
 	const struct json_field fields[] = {
@@ -32,11 +33,8 @@ bool descriptor_read(const json_t *object, struct descriptor *descriptor, struct
 	};
 	if (!json_read(object, fields, array_count(fields), err))
 		return false;
-	if (!digest_parse(digest, &fresh.digest, err)) {
-		if (err)
-			err->kind = ERR_CORRUPT; /* a document's fault, not the user's */
-		return false;
-	}
+	if (!digest_parse(digest, &fresh.digest, &why))
+		return error_set(err, ERR_CORRUPT, "%s", why.text);
 	if (platform && !platform_read(platform, &fresh.platform, err))
 		return error_wrap(err, "platform");
 	read_annotations(annotations, &fresh);

@@ -9,10 +9,10 @@
 #include "oci/mediatype.h"
 
 struct manifest {
-	enum media_kind kind; /* MEDIA_MANIFEST, MEDIA_INDEX or MEDIA_ARTIFACT */
-	char *media_type;     /* what it is pushed as (MAN-5, MAN-19) */
-	char *artifact_type;  /* or NULL */
-	struct descriptor config; /* MEDIA_MANIFEST only */
+	enum media_kind kind;      /* MEDIA_MANIFEST, MEDIA_INDEX or MEDIA_ARTIFACT */
+	char *media_type;          /* what it is pushed as (MAN-5, MAN-19) */
+	char *artifact_type;       /* or NULL */
+	struct descriptor config;  /* MEDIA_MANIFEST only */
 	struct descriptor *layers; /* MEDIA_MANIFEST: layers; MEDIA_ARTIFACT: blobs */
 	size_t layer_count;
 	struct descriptor *children; /* MEDIA_INDEX only */
@@ -32,7 +32,16 @@ struct manifest {
 must_check bool manifest_parse(
 	const void *bytes, size_t length, const char *said, struct manifest *manifest, struct error *err);
 
+/**
+ * Read the index.json of an OCI layout: an index whose entries carry the names of images, and which may be far longer
+ * than one that a registry takes (base/limits.h). Errors as manifest_parse.
+ */
+must_check bool manifest_parse_layout_index(
+	const void *bytes, size_t length, struct manifest *manifest, struct error *err);
+
 void manifest_release(struct manifest *manifest);
+
+#define auto_manifest __attribute__((cleanup(manifest_release)))
 
 /** Does it have an image config, and so diff_ids? */
 bool manifest_has_image_config(const struct manifest *manifest);
@@ -43,8 +52,8 @@ bool manifest_child_is_manifest(const struct descriptor *child);
 /**
  * Rewrite an index to the wanted platforms: the entries that match, and the attestations that belong to one of them
  * (IDX-7), in their order; everything else of the document stays as it is. The same bytes and wishes give the same
- * bytes. *kept counts the entries that match; with none, ERR_NOT_FOUND names the platforms that there are.
- * ERR_CORRUPT as manifest_parse.
+ * bytes, and where everything is kept, they are the given ones. *kept counts the entries that match; with none,
+ * ERR_NOT_FOUND names the platforms that there are. ERR_CORRUPT as manifest_parse, or not an index.
  */
 must_check bool manifest_select_platforms(const void *bytes, size_t length, const struct platform *wishes,
 	size_t wish_count, struct buf *out, size_t *kept, struct error *err);

@@ -76,9 +76,14 @@ static const char *variant_of(const struct platform *platform)
 	return "";
 }
 
+bool platform_is_unknown(const struct platform *platform)
+{
+	return str_is(platform->os, "unknown") || str_is(platform->architecture, "unknown");
+}
+
 bool platform_matches(const struct platform *wish, const struct platform *entry)
 {
-	if (platform_is_empty(entry) || str_is(entry->os, "unknown") || str_is(entry->architecture, "unknown"))
+	if (platform_is_empty(entry) || platform_is_unknown(entry))
 		return false; /* an attestation is never the image (IDX-7) */
 	if (!str_is(wish->os, entry->os) || !str_is(wish->architecture, entry->architecture))
 		return false;

@@ -24,6 +24,9 @@ bool platform_matches(const struct platform *wish, const struct platform *entry)
 /** Into @out (at least 100 bytes); "" for an empty platform. */
 const char *platform_format(const struct platform *platform, char out[100]);
 
+/** Is os or architecture "unknown"? Then the entry is no image (IDX-7). */
+bool platform_is_unknown(const struct platform *platform);
+
 static inline bool platform_is_empty(const struct platform *platform)
 {
 	return platform->os[0] == '\0' && platform->architecture[0] == '\0';
