@@ -27,8 +27,8 @@ struct config_registry {
 	char *domain;
 	enum config_tls tls;
 	char *ca_file, *certificate_file, *key_file; /* or NULL; relative to the file's folder, made absolute */
-	char *username, *password; /* or NULL */
-	int64_t blob_slots, metadata_slots; /* 0: the default */
+	char *username, *password;                   /* or NULL */
+	int64_t blob_slots, metadata_slots;          /* 0: the default */
 	struct config_place place;
 };
 
@@ -47,11 +47,11 @@ struct config_target {
 struct tag_filter; /* selection.h */
 
 struct config_repository {
-	bool is_layout;        /* a source of `oci:DIR` */
+	bool is_layout;            /* a source of `oci:DIR` */
 	char *domain, *repository; /* of a registry source, canonical */
-	char *directory;       /* of a layout source */
-	char *tag;             /* or NULL: `source: repo:tag` takes that one alone */
-	struct digest digest;  /* or empty: `source: repo@digest` */
+	char *directory;           /* of a layout source */
+	char *tag;                 /* or NULL: `source: repo:tag` takes that one alone */
+	struct digest digest;      /* or empty: `source: repo@digest` */
 	struct tag_filter *filter; /* NULL: every tag */
 	struct config_target *targets;
 	size_t target_count;
@@ -87,8 +87,7 @@ struct config_errors {
  * (DESIGN 6). Blocks; contacts nothing. *config is the caller's (config_free()). On failure every error found is in
  * *errors (config_errors_release()); ERR_NOT_FOUND when there is no such file, else ERR_INVALID.
  */
-must_check bool config_load(
-	const char *path, struct config **config, struct config_errors *errors, struct error *err);
+must_check bool config_load(const char *path, struct config **config, struct config_errors *errors, struct error *err);
 
 void config_free(struct config *config);
 void config_errors_release(struct config_errors *errors);

@@ -20,8 +20,7 @@ must_check bool tag_filter_allow(struct tag_filter *filter, const char *pattern,
 must_check bool tag_filter_deny(struct tag_filter *filter, const char *pattern, struct error *err);
 
 /** NULL takes everything. ERR_INVALID: a match limit was hit, which is never a "no match" (T-77). */
-must_check bool tag_filter_match(
-	const struct tag_filter *filter, const char *tag, bool *taken, struct error *err);
+must_check bool tag_filter_match(const struct tag_filter *filter, const char *tag, bool *taken, struct error *err);
 
 /** Does the glob (`*`, `?`, `[a-z]`, `[!a]`, `\` escapes) match the whole text? At most n*m steps. */
 bool selection_glob(const char *glob, const char *text);

@@ -1,0 +1,323 @@
+#include "config/assemble.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/str.h"
+#include "config/location.h"
+#include "config/schema.h"
+#include "config/selection.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+	TARGETS_MAX = 32, /* of one entry: each has its own queue in every transfer */
+};
+
+struct assembly {
+	struct problems *problems;
+	const char *folder;
+	struct node *defaults;
+	struct config *config;
+};
+
+static int64_t number_of(const struct node *map, const char *key, int64_t otherwise)
+{
+	const struct node *node = node_get(map, key);
+	return node && !node->bad ? node->number : otherwise;
+}
+
+/* The absolute path of a file that can be read, or NULL. */
+static char *existing_file(struct assembly *assembly, const struct node *map, const char *key)
+{
+	const char *text = node_text(map, key);
+	if (!text)
+		return NULL;
+	auto_free char *path = location_path(assembly->folder, text);
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat status;
+	if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
+		return memory_text(path);
+	const char *reason = fd >= 0 ? "not a regular file" : strerror(errno);
+	problems_add(assembly->problems, node_get(map, key)->place, "%s: %.300s: %s", key, path, reason);
+	return NULL;
+}
+
+/* --- registries ------------------------------------------------------------------------------------------------ */
+
+static void need_together(struct assembly *assembly, const struct node *map, const char *given, const char *needed)
+{
+	const struct node *node = node_get(map, given);
+	if (node && !node_get(map, needed))
+		problems_add(assembly->problems, node->key_place, "\"%s\" needs \"%s\"", given, needed);
+}
+
+static void read_tls(struct assembly *assembly, const struct node *tls, struct config_registry *registry)
+{
+	if (tls->kind == NODE_SCALAR) {
+		registry->tls = CONFIG_TLS_ON + (unsigned)tls->number;
+		return;
+	}
+	bool verifies = number_of(tls, "verify", SCHEMA_TRUE) == SCHEMA_TRUE;
+	registry->tls = verifies ? CONFIG_TLS_ON : CONFIG_TLS_INSECURE;
+	registry->ca_file = existing_file(assembly, tls, "ca");
+	registry->certificate_file = existing_file(assembly, tls, "certificate");
+	registry->key_file = existing_file(assembly, tls, "key");
+	need_together(assembly, tls, "certificate", "key");
+	need_together(assembly, tls, "key", "certificate");
+	if (!verifies && node_get(tls, "ca"))
+		problems_add(assembly->problems, node_get(tls, "ca")->key_place,
+			"\"ca\" is never looked at with \"verify: false\"");
+}
+
+static void add_registry(struct assembly *assembly, const struct node *node)
+{
+	struct config *config = assembly->config;
+	struct error err;
+	char *domain = NULL;
+	if (!location_host(node->key, &domain, &err)) {
+		problems_add(assembly->problems, node->key_place, "%s", err.text);
+		return;
+	}
+	const struct config_registry *twin = config_find_registry(config, domain);
+	if (twin)
+		problems_add(assembly->problems, node->key_place, "%.200s is the same host as %.200s in line %d",
+			node->key, twin->domain, twin->place.line);
+	struct config_registry *registry = &config->registries[config->registry_count++];
+	registry->domain = domain;
+	registry->place = node->key_place;
+	const struct node *tls = node_get(node, "tls");
+	if (tls && !tls->bad)
+		read_tls(assembly, tls, registry);
+	const struct node *credentials = node_get(node, "credentials");
+	registry->username = memory_text(node_text(credentials, "username"));
+	registry->password = memory_text(node_text(credentials, "password"));
+	registry->blob_slots = number_of(node, "blob-slots", 0);
+	registry->metadata_slots = number_of(node, "metadata-slots", 0);
+}
+
+static void add_registries(struct assembly *assembly, const struct node *hosts)
+{
+	if (!hosts || hosts->child_count == 0)
+		return;
+	assembly->config->registries = memory_new(hosts->child_count, sizeof(struct config_registry));
+	for (size_t i = 0; i < hosts->child_count; i++)
+		if (!hosts->children[i]->bad)
+			add_registry(assembly, hosts->children[i]);
+}
+
+/* --- targets --------------------------------------------------------------------------------------------------- */
+
+/* The `target` or `targets` of an entry or of the defaults, or NULL. */
+static struct node *targets_of(struct assembly *assembly, const struct node *map)
+{
+	struct node *one = node_get(map, "target"), *many = node_get(map, "targets");
+	if (one && many)
+		problems_add(assembly->problems, many->key_place,
+			"\"targets\" beside \"target\" in line %d: give one of them", one->key_place.line);
+	return one ? one : many;
+}
+
+static bool same_target(const struct config_target *a, const struct config_target *b)
+{
+	if (a->is_layout != b->is_layout || !str_is(a->repository, b->repository))
+		return false;
+	return a->is_layout ? str_is(a->directory, b->directory) : str_is(a->domain, b->domain);
+}
+
+static bool is_onto_itself(const struct config_repository *source, const struct config_target *target)
+{
+	if (source->is_layout || target->is_layout)
+		return source->is_layout && target->is_layout && str_is(source->directory, target->directory);
+	return str_is(source->domain, target->domain) && str_is(source->repository, target->repository);
+}
+
+static void note_target(
+	struct assembly *assembly, const struct config_repository *repository, const struct config_target *target)
+{
+	auto_free char *name = location_target_name(target);
+	for (size_t i = 0; i < repository->target_count; i++)
+		if (same_target(&repository->targets[i], target))
+			problems_add(assembly->problems, target->place,
+				"duplicate target: %.200s is a target of this entry already, in line %d", name,
+				repository->targets[i].place.line);
+	if (is_onto_itself(repository, target))
+		problems_add(assembly->problems, target->place, "%.200s would be copied onto itself", name);
+}
+
+static void add_target(
+	struct assembly *assembly, struct node *node, enum location_use use, struct config_repository *repository)
+{
+	struct error err;
+	struct config_target target = {.place = node->place};
+	if (node->bad)
+		return;
+	if (!location_target(node->text, use, assembly->folder, repository, &target, &err)) {
+		problems_add(assembly->problems, node->place, "%s", err.text);
+		return;
+	}
+	note_target(assembly, repository, &target);
+	repository->targets =
+		memory_resize(repository->targets, repository->target_count + 1, sizeof *repository->targets);
+	repository->targets[repository->target_count++] = target;
+}
+
+static void add_targets(struct assembly *assembly, const struct node *entry, struct config_repository *repository)
+{
+	struct node *own = targets_of(assembly, entry);
+	struct node *node = own ? own : targets_of(assembly, assembly->defaults);
+	enum location_use use = own ? LOCATION_EXACT : LOCATION_PREFIX;
+	if (!node) {
+		problems_add(assembly->problems, entry->place,
+			"no target: give one here, or for all entries under \"defaults\"");
+		return;
+	}
+	if (node->child_count > TARGETS_MAX) {
+		problems_add(assembly->problems, node->place, "more than %d targets", TARGETS_MAX);
+		return;
+	}
+	if (node->kind == NODE_SCALAR)
+		add_target(assembly, node, use, repository);
+	for (size_t i = 0; i < node->child_count; i++)
+		add_target(assembly, node->children[i], use, repository);
+}
+
+/* Targets of the defaults are wrong or right by themselves; each entry would only say it again. */
+static void check_default_targets(struct assembly *assembly)
+{
+	struct node *node = targets_of(assembly, assembly->defaults);
+	struct node **nodes = node && node->kind == NODE_LIST ? node->children : &node;
+	size_t count = !node ? 0 : node->kind == NODE_LIST ? node->child_count : 1;
+	struct config_repository sample = {.domain = "docker.io", .repository = "library/alpine"};
+	for (size_t i = 0; i < count; i++) {
+		struct error err;
+		struct config_target target = {0};
+		if (nodes[i]->bad)
+			continue;
+		if (!location_target(nodes[i]->text, LOCATION_PREFIX, assembly->folder, &sample, &target, &err)) {
+			nodes[i]->bad = true;
+			problems_add(assembly->problems, nodes[i]->place, "%s", err.text);
+		}
+		config_target_release(&target);
+	}
+}
+
+static void set_names(struct assembly *assembly, const struct node *entry, struct config_repository *repository)
+{
+	bool any = false;
+	for (size_t i = 0; i < repository->target_count; i++) {
+		repository->targets[i].bare_tags = repository->targets[i].is_layout;
+		any |= repository->targets[i].is_layout;
+	}
+	if (!any && repository->target_count > 0)
+		problems_add(assembly->problems, node_get(entry, "names")->key_place,
+			"\"names\" is for layouts, and no target of this entry is one");
+}
+
+/* --- entries --------------------------------------------------------------------------------------------------- */
+
+/* What the entry says about @key, or else the defaults; NULL where neither does, or one of them is bad. */
+static const struct node *setting(const struct assembly *assembly, const struct node *entry, const char *key)
+{
+	const struct node *own = node_get(entry, key);
+	const struct node *node = own ? own : node_get(assembly->defaults, key);
+	return node && !node->bad ? node : NULL;
+}
+
+static void add_patterns(struct assembly *assembly, struct tag_filter *filter, const struct node *list,
+	bool (*add)(struct tag_filter *filter, const char *pattern, struct error *err))
+{
+	for (size_t i = 0; list && i < list->child_count; i++) {
+		const struct node *node = list->children[i];
+		struct error err;
+		if (!node->bad && !add(filter, node->text, &err))
+			problems_add(assembly->problems, node->place, "%s", err.text);
+	}
+}
+
+static void add_filter(struct assembly *assembly, const struct node *entry, struct config_repository *repository)
+{
+	const struct node *own = node_get(entry, "tags");
+	const struct node *tags = setting(assembly, entry, "tags");
+	if (repository->tag || !digest_is_empty(&repository->digest)) {
+		if (own)
+			problems_add(assembly->problems, own->key_place,
+				"\"tags\" chooses among tags, and the source names one image");
+		return;
+	}
+	if (!tags)
+		return;
+	if (tags->child_count == 0)
+		problems_add(assembly->problems, tags->place, "tags is empty; give \"allow\" or \"deny\"");
+	repository->filter = tag_filter_new();
+	add_patterns(assembly, repository->filter, node_get(tags, "allow"), tag_filter_allow);
+	add_patterns(assembly, repository->filter, node_get(tags, "deny"), tag_filter_deny);
+}
+
+static void add_platforms(struct assembly *assembly, const struct node *entry, struct config_repository *repository)
+{
+	const struct node *list = setting(assembly, entry, "platforms");
+	if (!list)
+		return;
+	repository->platforms = memory_new(list->child_count, sizeof *repository->platforms);
+	for (size_t i = 0; i < list->child_count; i++) {
+		const struct node *node = list->children[i];
+		struct error err;
+		if (node->bad)
+			continue;
+		if (platform_parse(node->text, &repository->platforms[repository->platform_count], &err))
+			repository->platform_count++;
+		else
+			problems_add(assembly->problems, node->place, "%s", err.text);
+	}
+}
+
+static void add_repository(struct assembly *assembly, const struct node *entry)
+{
+	const struct node *source = entry->kind == NODE_SCALAR ? entry : node_get(entry, "source");
+	if (entry->bad || !source || source->bad)
+		return;
+	struct error err;
+	struct config *config = assembly->config;
+	struct config_repository *repository = &config->repositories[config->repository_count++];
+	repository->place = entry->place;
+	if (!location_source(source->text, assembly->folder, repository, &err)) {
+		problems_add(assembly->problems, source->place, "%s", err.text);
+		return;
+	}
+	add_targets(assembly, entry, repository);
+	if (number_of(entry, "names", SCHEMA_NAMES_FULL) == SCHEMA_NAMES_TAG)
+		set_names(assembly, entry, repository);
+	add_filter(assembly, entry, repository);
+	add_platforms(assembly, entry, repository);
+	const struct node *verify = setting(assembly, entry, "verify");
+	repository->verify = verify ? (enum config_verify)verify->number : CONFIG_VERIFY_LAYERS;
+	repository->merge = number_of(entry, "merge", SCHEMA_FALSE) == SCHEMA_TRUE;
+}
+
+static void add_repositories(struct assembly *assembly, const struct node *list)
+{
+	if (!list || list->child_count == 0)
+		return;
+	assembly->config->repositories = memory_new(list->child_count, sizeof(struct config_repository));
+	for (size_t i = 0; i < list->child_count; i++)
+		add_repository(assembly, list->children[i]);
+}
+
+void assemble_config(struct node *root, const char *folder, struct config *config, struct problems *problems)
+{
+	struct assembly assembly = {problems, folder, node_get(root, "defaults"), config};
+	const char *state = node_text(root, "state");
+	config->state_file = state ? location_path(folder, state) : NULL;
+	config->auth_file = existing_file(&assembly, root, "auth-file");
+	const struct node *limits = node_get(root, "limits");
+	config->images_in_flight = number_of(limits, "images-in-flight", 0);
+	config->connect_timeout_ms = number_of(limits, "connect-timeout", 0);
+	config->stall_timeout_ms = number_of(limits, "stall-timeout", 0);
+	add_registries(&assembly, node_get(root, "registries"));
+	check_default_targets(&assembly);
+	add_repositories(&assembly, node_get(root, "repos"));
+	conflicts_find(config, problems);
+}

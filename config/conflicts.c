@@ -1,0 +1,126 @@
+/*
+ * Entries that would write over one another (DESIGN 6). Every entry claims its targets; claims are sorted, so that
+ * those on one target stand together, whatever the number of entries.
+ */
+#include "base/memory.h"
+#include "base/str.h"
+#include "config/assemble.h"
+#include "config/location.h"
+
+#include <string.h>
+
+struct claim {
+	char *target, *source;
+	const struct config_repository *entry;
+	bool bare_tags;
+};
+
+struct claims {
+	struct claim *items;
+	size_t count;
+};
+
+static void claims_add(struct claims *claims, char *target, const struct config_repository *entry, bool bare_tags)
+{
+	/* Grown by doubling: a power of two is full. */
+	if ((claims->count & (claims->count - 1)) == 0)
+		claims->items =
+			memory_resize(claims->items, claims->count ? claims->count * 2 : 1, sizeof *claims->items);
+	claims->items[claims->count++] = (struct claim){target, location_source_name(entry), entry, bare_tags};
+}
+
+static void claims_release(struct claims *claims)
+{
+	for (size_t i = 0; i < claims->count; i++) {
+		free(claims->items[i].target);
+		free(claims->items[i].source);
+	}
+	free(claims->items);
+}
+
+static int by_target(const void *left, const void *right)
+{
+	const struct claim *a = left, *b = right;
+	int order = strcmp(a->target, b->target);
+	if (order == 0)
+		order = strcmp(a->source, b->source);
+	if (order == 0 && a->entry != b->entry)
+		order = a->entry < b->entry ? -1 : 1;
+	return order;
+}
+
+/* Tags of one repository never meet: they are the same tags. */
+static bool same_repository(const struct config_repository *a, const struct config_repository *b)
+{
+	if (a->is_layout || b->is_layout)
+		return a->is_layout && b->is_layout && str_is(a->directory, b->directory);
+	return str_is(a->domain, b->domain) && str_is(a->repository, b->repository);
+}
+
+/* @format takes the target, the source of the earlier entry and its line. */
+#define report(problems, one, other, format)                                                                           \
+	do {                                                                                                           \
+		const struct claim *earlier = (one)->entry < (other)->entry ? (one) : (other);                         \
+		const struct claim *later = earlier == (one) ? (other) : (one);                                        \
+		problems_add(problems, later->entry->place, format, later->target, earlier->source,                    \
+			earlier->entry->place.line);                                                                   \
+	} while (0)
+
+/* All claims on one target, duplicates side by side. */
+static void judge_sources(const struct claim *claims, size_t count, struct problems *problems)
+{
+	const struct claim *first = &claims[0], *other = NULL;
+	for (size_t i = 1; i < count; i++) {
+		if (!other && !same_repository(first->entry, claims[i].entry))
+			other = &claims[i];
+		if (claims[i].entry != claims[i - 1].entry && str_is(claims[i].source, claims[i - 1].source))
+			report(problems, &claims[i - 1], &claims[i],
+				"duplicate entry: %.200s is already the target of %.200s in line %d");
+	}
+	for (size_t i = 0; other && i < count; i++) {
+		const struct claim *rival = same_repository(first->entry, claims[i].entry) ? other : first;
+		if (!claims[i].entry->merge)
+			report(problems, &claims[i], rival,
+				"%.200s is already the target of %.200s in line %d; mixing two sources needs \"merge: "
+				"true\" in both");
+	}
+}
+
+static void judge_names(const struct claim *claims, size_t count, struct problems *problems)
+{
+	for (size_t i = 1; i < count; i++)
+		if (claims[i].bare_tags != claims[0].bare_tags)
+			report(problems, &claims[0], &claims[i],
+				"%.200s is already the target of %.200s in line %d, with other \"names\"");
+}
+
+static void judge(struct claims *claims, void (*group)(const struct claim *, size_t, struct problems *),
+	struct problems *problems)
+{
+	if (claims->count > 0)
+		qsort(claims->items, claims->count, sizeof *claims->items, by_target);
+	for (size_t from = 0, to; from < claims->count; from = to) {
+		for (to = from + 1; to < claims->count; to++)
+			if (!str_is(claims->items[from].target, claims->items[to].target))
+				break;
+		group(claims->items + from, to - from, problems);
+	}
+	claims_release(claims);
+}
+
+void conflicts_find(const struct config *config, struct problems *problems)
+{
+	struct claims targets = {0}, directories = {0};
+	for (size_t i = 0; i < config->repository_count; i++) {
+		const struct config_repository *entry = &config->repositories[i];
+		for (size_t j = 0; j < entry->target_count; j++) {
+			const struct config_target *target = &entry->targets[j];
+			claims_add(&targets, location_target_name(target), entry, target->bare_tags);
+			if (target->is_layout)
+				claims_add(&directories, memory_format("oci:%s", target->directory), entry,
+					target->bare_tags);
+		}
+	}
+	judge(&targets, judge_sources, problems);
+	judge(&directories, judge_names, problems);
+}
