@@ -116,7 +116,8 @@ bool run_new(const struct run_options *options, struct run **run_out, struct err
 	struct credential_store *credentials = credential_store_new(config ? config->auth_file : NULL, err);
 	if (!credentials)
 		return false;
-	struct http *http = http_new(&settings, err);
+	struct http *http =
+		options->transport ? http_new_over(options->transport, &settings) : http_new(&settings, err);
 	if (!http) {
 		credential_store_free(credentials);
 		return false;

@@ -15,6 +15,7 @@
 #include "sync/mirror/report.h"
 
 struct run;
+struct transport;
 
 /* What is told while the run goes on; each may be NULL. Called from a task, and must not wait. */
 struct run_observer {
@@ -27,6 +28,7 @@ struct run_options {
 	struct store *store;         /* the caller's, outlives the run; store_new_empty() where there is no file */
 	bool dry_run;                /* resolve and compare, and change nothing */
 	struct run_observer observer;
+	struct transport *transport; /* taken; NULL: libcurl. A simulation puts registries in memory here */
 };
 
 /** Set up the HTTP client and read the credential files. ERR_INVALID, ERR_IO. Waits. */
