@@ -51,8 +51,7 @@ struct curl_transport {
 	struct waitqueue closed;
 };
 
-/* --- driving libcurl ------------------------------------------------------------------------------------------------
- */
+/* --- driving libcurl ---------------------------------------------------------------------------------------------- */
 
 static void finish(struct curl_transport *transport, struct transport_stream *stream, CURLcode code)
 {
@@ -127,8 +126,7 @@ static int on_timer_wanted(CURLM *multi, long delay_ms, void *userdata)
 	return 0;
 }
 
-/* --- sockets --------------------------------------------------------------------------------------------------------
- */
+/* --- sockets ------------------------------------------------------------------------------------------------------ */
 
 static void on_handle_closed(struct curl_transport *transport)
 {
@@ -252,8 +250,7 @@ int curl_on_close_socket(void *userdata, curl_socket_t fd)
 	return close(fd);
 }
 
-/* --- the transport --------------------------------------------------------------------------------------------------
- */
+/* --- the transport ------------------------------------------------------------------------------------------------ */
 
 static CURL *take_easy(struct curl_transport *transport)
 {

@@ -12,8 +12,7 @@
 
 enum { STATUS_FINAL = 200 };
 
-/* --- the reply ------------------------------------------------------------------------------------------------------
- */
+/* --- the reply ---------------------------------------------------------------------------------------------------- */
 
 static bool is_blank(char c)
 {
@@ -74,8 +73,7 @@ size_t curl_on_body(char *bytes, size_t size, size_t count, void *userdata)
 	return taken == TRANSPORT_PAUSE ? CURL_WRITEFUNC_PAUSE : taken;
 }
 
-/* --- the body of the request ----------------------------------------------------------------------------------------
- */
+/* --- the body of the request -------------------------------------------------------------------------------------- */
 
 size_t curl_on_take(char *bytes, size_t size, size_t count, void *userdata)
 {
@@ -92,8 +90,7 @@ int curl_on_seek(void *userdata, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
-/* --- addresses ------------------------------------------------------------------------------------------------------
- */
+/* --- addresses ---------------------------------------------------------------------------------------------------- */
 
 static bool may_use(struct transport_stream *stream, enum address_class peer)
 {
@@ -136,8 +133,7 @@ int curl_on_connected(void *userdata, char *peer, char *local, int peer_port, in
 	return CURL_PREREQFUNC_OK;
 }
 
-/* --- failures -------------------------------------------------------------------------------------------------------
- */
+/* --- failures ----------------------------------------------------------------------------------------------------- */
 
 static enum error_kind kind_of(CURLcode code)
 {

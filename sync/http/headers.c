@@ -7,7 +7,7 @@
 void headers_init(struct headers *headers)
 {
 	headers->count = headers->seen_count = headers->seen_bytes = 0;
-	buf_init(&headers->text, LIMIT_HEADER_BYTES + 2 * LIMIT_HEADER_COUNT);
+	buf_init(&headers->text, LIMIT_HEADER_BYTES + (size_t)2 * LIMIT_HEADER_COUNT);
 }
 
 void headers_release(struct headers *headers)

@@ -8,8 +8,7 @@
 #define SPILL_BYTES   (64 * KIB)
 #define DISCARD_BYTES (64 * KIB)
 
-/* --- the clocks -----------------------------------------------------------------------------------------------------
- */
+/* --- the clocks --------------------------------------------------------------------------------------------------- */
 
 static void progress(struct hop *hop)
 {
@@ -40,8 +39,7 @@ static int64_t patience_ms(const struct hop *hop, const char **what)
 	return hop->method == HTTP_PUT ? hop->settings->commit_timeout_ms : hop->settings->first_byte_timeout_ms;
 }
 
-/* --- what the transport tells --------------------------------------------------------------------------------------
- */
+/* --- what the transport tells ------------------------------------------------------------------------------------- */
 
 static void on_connected(void *context, enum address_class peer)
 {
@@ -181,8 +179,7 @@ static const struct transport_events hop_events = {
 	.end = on_end,
 };
 
-/* --- waiting -------------------------------------------------------------------------------------------------------
- */
+/* --- waiting ------------------------------------------------------------------------------------------------------ */
 
 static void drop_stream(struct hop *hop)
 {
@@ -228,8 +225,7 @@ static bool wait_until(struct hop *hop, bool (*is_ready)(const struct hop *), st
 	return true;
 }
 
-/* --- the calls -----------------------------------------------------------------------------------------------------
- */
+/* --- the calls ---------------------------------------------------------------------------------------------------- */
 
 void hop_init(struct hop *hop, struct transport *transport, const struct http_settings *settings,
 	struct http_counters *counters)

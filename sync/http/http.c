@@ -39,8 +39,7 @@ struct http_exchange {
 	size_t followed_count;
 };
 
-/* --- names and tables -----------------------------------------------------------------------------------------------
- */
+/* --- names and tables --------------------------------------------------------------------------------------------- */
 
 const struct http_settings http_settings_default = {
 	.connect_timeout_ms = 30000,
@@ -102,8 +101,7 @@ enum error_kind http_status_kind(int status)
 	return ERR_PROTOCOL;
 }
 
-/* --- the client -----------------------------------------------------------------------------------------------------
- */
+/* --- the client --------------------------------------------------------------------------------------------------- */
 
 struct http *http_new_over(struct transport *transport, const struct http_settings *settings)
 {
@@ -135,8 +133,7 @@ const struct http_counters *http_counters(const struct http *http)
 	return &http->counters;
 }
 
-/* --- one hop of the exchange ----------------------------------------------------------------------------------------
- */
+/* --- one hop of the exchange -------------------------------------------------------------------------------------- */
 
 struct header_list {
 	struct transport_header items[HEADERS_SENT_MOST];
@@ -225,8 +222,7 @@ static bool send_hop(struct http_exchange *exchange, struct error *err)
 	return hop_start(&exchange->hop, &hop, request->kind, request->body, err);
 }
 
-/* --- redirects ------------------------------------------------------------------------------------------------------
- */
+/* --- redirects ---------------------------------------------------------------------------------------------------- */
 
 static bool is_safe(enum http_method method)
 {
@@ -297,8 +293,7 @@ static void learn_home_class(struct http_exchange *exchange)
 		exchange->home_class = exchange->hop.peer;
 }
 
-/* --- the exchange ---------------------------------------------------------------------------------------------------
- */
+/* --- the exchange ------------------------------------------------------------------------------------------------- */
 
 static bool wrapped(const struct http_exchange *exchange, struct error *err)
 {

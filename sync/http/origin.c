@@ -14,8 +14,7 @@
 
 enum { PORT_HTTP = 80, PORT_HTTPS = 443, PORT_MAX = 65535, PORT_DIGITS = 5, PRINTABLE_BYTES = 512 };
 
-/* --- taking URLs apart ---------------------------------------------------------------------------------------------
- */
+/* --- taking URLs apart -------------------------------------------------------------------------------------------- */
 
 /* The pieces of an absolute URL, within its text. */
 struct pieces {
@@ -38,8 +37,10 @@ static bool take_apart(const char *url, struct pieces *pieces, struct error *err
 		const char *prefix;
 		bool tls;
 	} schemes[] = {{"https://", true}, {"http://", false}};
-	if (has_control_bytes(url))
-		return error_set(err, ERR_REFUSED, "a URL with blanks or control bytes");
+	if (has_control_bytes(url)) {
+		error_set(err, ERR_REFUSED, "a URL with blanks or control bytes");
+		return false;
+	}
 	for (size_t i = 0; i < array_count(schemes); i++) {
 		size_t length = strlen(schemes[i].prefix);
 		if (strncasecmp(url, schemes[i].prefix, length) != 0)
@@ -50,7 +51,8 @@ static bool take_apart(const char *url, struct pieces *pieces, struct error *err
 		pieces->path = pieces->authority + pieces->authority_length;
 		return true;
 	}
-	return error_set(err, ERR_REFUSED, "the URL is neither https nor http");
+	error_set(err, ERR_REFUSED, "the URL is neither https nor http");
+	return false;
 }
 
 static bool is_host_byte(char c)
@@ -120,8 +122,8 @@ static bool take_host_and_port(const struct pieces *pieces, struct origin *origi
 
 bool origin_of(const char *url, struct origin *origin, struct error *err)
 {
-	struct pieces pieces;
-	struct origin found;
+	struct pieces pieces = {0};
+	struct origin found = {0};
 	if (!take_apart(url, &pieces, err))
 		return false;
 	if (memchr(pieces.authority, '@', pieces.authority_length))
@@ -138,8 +140,7 @@ bool origin_equal(const struct origin *a, const struct origin *b)
 	return a->tls == b->tls && a->port == b->port && str_is(a->host, b->host);
 }
 
-/* --- references ----------------------------------------------------------------------------------------------------
- */
+/* --- references --------------------------------------------------------------------------------------------------- */
 
 static bool has_scheme(const char *reference)
 {
@@ -187,12 +188,12 @@ static char *join_rest(const char *prefix, size_t prefix_length, const char *res
 
 char *origin_resolve(const char *base, const char *reference)
 {
-	struct pieces pieces;
+	struct pieces pieces = {0};
 	if (*reference == '\0' || has_control_bytes(reference) || !take_apart(base, &pieces, NULL))
 		return NULL;
 	size_t authority_end = (size_t)(pieces.path - base);
 	if (has_scheme(reference)) {
-		struct pieces absolute;
+		struct pieces absolute = {0};
 		if (!take_apart(reference, &absolute, NULL))
 			return memory_text(reference);
 		return join_rest(reference, (size_t)(absolute.path - reference), absolute.path);
@@ -231,8 +232,7 @@ char *origin_printable(const char *url)
 	return clean;
 }
 
-/* --- addresses -----------------------------------------------------------------------------------------------------
- */
+/* --- addresses ---------------------------------------------------------------------------------------------------- */
 
 struct range4 {
 	uint32_t network;
@@ -309,8 +309,7 @@ enum address_class origin_address_class(const struct sockaddr *address)
 	return ADDRESS_FORBIDDEN;
 }
 
-/* --- policy --------------------------------------------------------------------------------------------------------
- */
+/* --- policy ------------------------------------------------------------------------------------------------------- */
 
 bool origin_may_follow(const struct origin *from, const struct origin *to, struct error *err)
 {

@@ -67,8 +67,7 @@ static bool reply_bodies(struct peer *peer)
 	return true;
 }
 
-/* --- downloads ------------------------------------------------------------------------------------------------------
- */
+/* --- downloads ---------------------------------------------------------------------------------------------------- */
 
 static void read_and_compare(struct http_exchange *exchange, size_t length, size_t step, int yield_every)
 {
@@ -148,8 +147,7 @@ static void a_body_above_the_cap_is_too_large(void **state)
 	tell(too_large, reply_bodies, NULL);
 }
 
-/* --- uploads --------------------------------------------------------------------------------------------------------
- */
+/* --- uploads ------------------------------------------------------------------------------------------------------ */
 
 static struct http_exchange *open_upload(struct story *story, const char *url, size_t length)
 {
@@ -272,8 +270,7 @@ static void handles_are_used_again_for_anything(void **state)
 	tell(both_ways_at_once, reply_bodies, NULL);
 }
 
-/* --- clocks ---------------------------------------------------------------------------------------------------------
- */
+/* --- clocks ------------------------------------------------------------------------------------------------------- */
 
 static void clocks(struct story *story)
 {
@@ -308,8 +305,7 @@ static void silence_ends_by_our_clocks(void **state)
 	tell(clocks, reply_bodies, &settings);
 }
 
-/* --- many, and cancellation ------------------------------------------------------------------------------------------
- */
+/* --- many, and cancellation --------------------------------------------------------------------------------------- */
 
 struct head_job {
 	struct story *story;
@@ -424,8 +420,7 @@ static void every_wait_can_be_cancelled(void **state)
 	tell(stops, reply_bodies, NULL);
 }
 
-/* --- the end --------------------------------------------------------------------------------------------------------
- */
+/* --- the end ------------------------------------------------------------------------------------------------------ */
 
 static void count_handle(uv_handle_t *handle, void *argument)
 {

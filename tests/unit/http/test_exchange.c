@@ -4,8 +4,7 @@
 
 #define HELLO "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
-/* --- replies --------------------------------------------------------------------------------------------------------
- */
+/* --- replies ------------------------------------------------------------------------------------------------------ */
 
 static bool moved(struct peer *peer, int status, const char *location)
 {
@@ -78,8 +77,7 @@ static bool reply_odd(struct peer *peer)
 	return false;
 }
 
-/* --- the ordinary way -----------------------------------------------------------------------------------------------
- */
+/* --- the ordinary way --------------------------------------------------------------------------------------------- */
 
 static void three_requests(struct story *story)
 {
@@ -237,8 +235,7 @@ static void a_reply_is_read_as_it_is(void **state)
 	tell(odd_replies, reply_odd, NULL);
 }
 
-/* --- what breaks ----------------------------------------------------------------------------------------------------
- */
+/* --- what breaks -------------------------------------------------------------------------------------------------- */
 
 static void cut_bodies(struct story *story)
 {
@@ -368,8 +365,7 @@ static void a_line_end_never_makes_a_header(void **state)
 	tell(injections, reply_simple, NULL);
 }
 
-/* --- redirects ------------------------------------------------------------------------------------------------------
- */
+/* --- redirects ---------------------------------------------------------------------------------------------------- */
 
 struct redirect_row {
 	enum http_method method;

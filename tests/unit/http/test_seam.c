@@ -148,8 +148,7 @@ static void memory_free(struct transport *base)
 	assert_int_equal(((struct memory *)base)->streams, 0);
 }
 
-/* --- stories --------------------------------------------------------------------------------------------------------
- */
+/* --- stories ------------------------------------------------------------------------------------------------------ */
 
 struct play {
 	struct memory memory;
@@ -399,8 +398,7 @@ static void a_hop_abroad_is_judged_and_anonymous(void **state)
 	in_virtual_time(foreign_hops, scripts, array_count(scripts));
 }
 
-/* --- back-pressure --------------------------------------------------------------------------------------------------
- */
+/* --- back-pressure ------------------------------------------------------------------------------------------------ */
 
 static char chunk[TRANSPORT_BODY_MAX + 1];
 
@@ -434,8 +432,7 @@ static void a_body_that_nobody_reads_pauses_at_64_kib(void **state)
 	in_virtual_time(flooded, flood, 1);
 }
 
-/* --- cancellation ---------------------------------------------------------------------------------------------------
- */
+/* --- cancellation ------------------------------------------------------------------------------------------------- */
 
 static void open_never(void *argument)
 {
