@@ -21,15 +21,15 @@ bool error_wrap(struct error *err, const char *format, ...)
 {
 	if (!err)
 		return false;
-	char old[ERROR_TEXT_MAX];
-	memcpy(old, err->text, sizeof old);
+	char text[ERROR_TEXT_MAX];
 	va_list args;
 	va_start(args, format);
-	int used = vsnprintf(err->text, sizeof err->text, format, args);
+	int used = vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	size_t at = used < 0 ? 0 : (size_t)used;
-	if (at < sizeof err->text)
-		snprintf(err->text + at, sizeof err->text - at, ": %s", old);
+	if (at < sizeof text)
+		snprintf(text + at, sizeof text - at, ": %s", err->text);
+	memcpy(err->text, text, sizeof text); /* at the end, as in error_set() */
 	return false;
 }
 
