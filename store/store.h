@@ -37,16 +37,15 @@ struct run_totals {
 };
 
 /** Record the beginning; *run_id is "" without a file, else text such as "17". Waits. */
-must_check bool store_run_begin(
-	struct store *store, const char *config_hash, char run_id[24], struct error *err);
+must_check bool store_run_begin(struct store *store, const char *config_hash, char run_id[24], struct error *err);
 void store_run_end(struct store *store, const struct run_totals *totals, int exit_code);
 
 /* One row a (run, source reference, target); unchanged tags get none. */
 struct job_record {
-	const char *source, *target; /* canonical references, borrowed for the call */
-	const char *digest;          /* or NULL */
-	const char *outcome;         /* "copied" or "failed" */
-	const char *stage;           /* where it failed: "resolve", "blob", "publish", ..., or NULL */
+	const char *source, *target;         /* canonical references, borrowed for the call */
+	const char *digest;                  /* or NULL */
+	const char *outcome;                 /* "copied" or "failed" */
+	const char *stage;                   /* where it failed: "resolve", "blob", "publish", ..., or NULL */
 	const char *error_kind, *error_text; /* or NULL */
 	int64_t duration_ms;
 };
@@ -76,9 +75,7 @@ void store_diff_id_proven(struct store *store, const struct digest *blob, int64_
 /** A repository at @registry that held the blob, other than @repository; *from is new memory, NULL: none. Waits. */
 must_check bool store_location_find(struct store *store, const char *registry, const char *repository,
 	const struct digest *blob, char **from, struct error *err);
-void store_location_seen(
-	struct store *store, const char *registry, const char *repository, const struct digest *blob);
-void store_location_gone(
-	struct store *store, const char *registry, const char *repository, const struct digest *blob);
+void store_location_seen(struct store *store, const char *registry, const char *repository, const struct digest *blob);
+void store_location_gone(struct store *store, const char *registry, const char *repository, const struct digest *blob);
 
 #endif

@@ -1,0 +1,46 @@
+#include "store/lock.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+bool state_lock_take(const char *state_path, struct state_lock *lock, struct error *err)
+{
+	auto_free char *path = memory_format("%s.lock", state_path);
+	int fd = file_lock(path, err);
+	if (fd < 0)
+		return false;
+	struct stat status;
+	if (fstat(fd, &status) != 0) {
+		error_errno(err, "%s", path);
+		close(fd);
+		return false;
+	}
+	*lock = (struct state_lock){.fd = fd, .was_signed = status.st_size > 0};
+	return true;
+}
+
+bool state_lock_sign(struct state_lock *lock, struct error *err)
+{
+	char line[96], when[32];
+	time_t now = time(NULL);
+	struct tm broken;
+	strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &broken));
+	int length = snprintf(line, sizeof line, "pid %ld, since %s\n", (long)getpid(), when);
+	if (ftruncate(lock->fd, 0) != 0 || lseek(lock->fd, 0, SEEK_SET) != 0)
+		return error_errno(err, "lock file");
+	if (!file_write_all(lock->fd, line, (size_t)length, err))
+		return error_wrap(err, "lock file");
+	return fsync(lock->fd) == 0 || error_errno(err, "lock file: fsync");
+}
+
+void state_lock_release(struct state_lock *lock)
+{
+	if (lock->fd >= 0)
+		close(lock->fd);
+	lock->fd = -1;
+}

@@ -1,0 +1,24 @@
+/*
+ * PATH.lock: one run at a time on a state file (T-79). The lock is the kernel's, so a dead holder holds nothing; the
+ * line in the file is for people, and tells a later run that the state was once ours. The file stays, since a lock
+ * file that is deleted can be locked twice.
+ */
+#ifndef DRAY_STORE_LOCK_H
+#define DRAY_STORE_LOCK_H
+
+#include "base/error.h"
+
+struct state_lock {
+	int fd;
+	bool was_signed; /* a run of ours had this state before */
+};
+
+/** Lock, without waiting. ERR_BUSY names the holder; ERR_IO. */
+must_check bool state_lock_take(const char *state_path, struct state_lock *lock, struct error *err);
+
+/** Write our name, on the disk before this returns. ERR_IO. */
+must_check bool state_lock_sign(struct state_lock *lock, struct error *err);
+
+void state_lock_release(struct state_lock *lock);
+
+#endif

@@ -1,0 +1,379 @@
+#include "store/internal.h"
+
+#include "base/memory.h"
+#include "base/str.h"
+#include "scheduler/group.h"
+#include "scheduler/pool.h"
+#include "store/operation.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/*
+ * The queue has no maximum of its own, since who records must not wait: it holds what tasks record while one batch is
+ * on its way to the disk, and the number of tasks is bounded by their groups.
+ */
+struct store {
+	struct database *database; /* NULL: remembers nothing */
+	struct list queue;
+	bool has_news; /* something came since the last batch: only then are failed ones tried again */
+	bool closing;
+	struct waitqueue work;
+	struct group group; /* of the one store task */
+	int64_t run_id;     /* 0: none */
+	size_t unrecorded_count;
+	struct error last_error;
+};
+
+enum { RUNS_KEPT = 100, TRIES = 2 };
+
+static int64_t wall_clock_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* --- the store task -------------------------------------------------------------------------------------------------
+ */
+
+static void move_all(struct list *from, struct list *to)
+{
+	list_for_each_safe (node, from) {
+		list_remove(node);
+		list_append(to, node);
+	}
+}
+
+struct batch_job {
+	struct database *database;
+	struct list operations;
+};
+
+static void run_batch(void *argument)
+{
+	struct batch_job *job = argument;
+	database_run(job->database, &job->operations);
+}
+
+/* The operation has run. Returns true when it is to be tried again. */
+static bool settle(struct store *store, struct operation *operation)
+{
+	if (operation->is_waited && !operation->is_abandoned) {
+		latch_open(&operation->answered);
+		return false;
+	}
+	if (operation->failed && !operation->is_waited) {
+		if (++operation->failures < TRIES)
+			return true;
+		store->unrecorded_count++;
+	}
+	operation_free(operation);
+	return false;
+}
+
+static void commit_queued(struct store *store)
+{
+	struct batch_job job = {.database = store->database};
+	struct list again;
+	list_init(&job.operations);
+	list_init(&again);
+	move_all(&store->queue, &job.operations);
+	store->has_news = false;
+	pool_run_always(run_batch, &job);
+	store->last_error = *database_last_error(store->database);
+	list_for_each_safe (node, &job.operations) {
+		list_remove(node);
+		if (settle(store, list_item(node, struct operation, node)))
+			list_append(&again, node);
+	}
+	/* In front of what came meanwhile: the order of records is the order of events. */
+	move_all(&store->queue, &again);
+	move_all(&again, &store->queue);
+}
+
+/* It cannot be cancelled: what was queued is recorded, whatever stopped the run. */
+static void store_task(void *argument)
+{
+	struct store *store = argument;
+	for (;;) {
+		while (!store->has_news && !store->closing)
+			waitqueue_wait_uncancelable(&store->work);
+		if (list_is_empty(&store->queue))
+			return;
+		commit_queued(store);
+	}
+}
+
+static void enqueue(struct store *store, struct operation *operation)
+{
+	if (!store->database) {
+		operation_free(operation);
+		return;
+	}
+	list_append(&store->queue, &operation->node);
+	store->has_news = true;
+	waitqueue_wake_one(&store->work);
+}
+
+/* Queue it and wait for its answer: new memory, or NULL when there is none. */
+static bool ask(struct store *store, struct operation *operation, char **answer, struct error *err)
+{
+	if (!store->database) {
+		operation_free(operation);
+		*answer = NULL;
+		return true;
+	}
+	operation->is_waited = true;
+	enqueue(store, operation);
+	struct error canceled;
+	if (!latch_wait(&operation->answered, &canceled) && !operation->answered.open) {
+		operation->is_abandoned = true;
+		return error_set(err, canceled.kind, "%s", canceled.text);
+	}
+	bool ok = !operation->failed;
+	if (ok) {
+		*answer = operation->answer;
+		operation->answer = NULL;
+	} else {
+		error_set(err, store->last_error.kind, "%s", store->last_error.text);
+	}
+	operation_free(operation);
+	return ok;
+}
+
+/* As ask(), for an answer that is a digest. What is no digest is damage, and as good as unknown. */
+static bool ask_digest(
+	struct store *store, struct operation *operation, struct digest *digest, bool *found, struct error *err)
+{
+	auto_free char *answer = NULL;
+	if (!ask(store, operation, &answer, err))
+		return false;
+	*found = answer && digest_parse(answer, digest, NULL);
+	return true;
+}
+
+/* --- life cycle -----------------------------------------------------------------------------------------------------
+ */
+
+struct open_job {
+	const char *path;
+	struct database *database;
+	char *moved_to;
+	bool opened;
+	struct error error;
+};
+
+static void open_database(void *argument)
+{
+	struct open_job *job = argument;
+	job->opened = database_open(job->path, &job->database, &job->moved_to, &job->error);
+}
+
+static void close_database(void *argument)
+{
+	database_close(argument);
+}
+
+struct store *store_new_empty(void)
+{
+	struct store *store = memory_new(1, sizeof *store);
+	list_init(&store->queue);
+	waitqueue_init(&store->work);
+	group_init(&store->group, 1);
+	return store;
+}
+
+bool store_open(const char *path, struct store **store, char **moved_to, struct error *err)
+{
+	struct open_job job = {.path = path};
+	if (!pool_run(open_database, &job, err))
+		return false;
+	if (!job.opened) {
+		if (err)
+			*err = job.error;
+		return false;
+	}
+	struct store *opened = store_new_empty();
+	opened->database = job.database;
+	if (!group_spawn(&opened->group, store_task, opened, err)) {
+		pool_run_always(close_database, opened->database);
+		free(opened);
+		free(job.moved_to);
+		return false;
+	}
+	*store = opened;
+	*moved_to = job.moved_to;
+	return true;
+}
+
+bool store_close(struct store *store, struct error *err)
+{
+	if (!store)
+		return true;
+	store->closing = true;
+	waitqueue_wake_one(&store->work);
+	group_wait(&store->group);
+	if (store->database)
+		pool_run_always(close_database, store->database);
+	size_t lost = store->unrecorded_count;
+	if (lost > 0)
+		error_set(err, ERR_STORE, "%zu %s not recorded: %s", lost, lost == 1 ? "record was" : "records were",
+			store->last_error.text);
+	free(store);
+	return lost == 0;
+}
+
+struct database *store_database(struct store *store)
+{
+	return store->database;
+}
+
+size_t store_unrecorded_count(const struct store *store)
+{
+	return store->unrecorded_count;
+}
+
+/* --- runs and jobs --------------------------------------------------------------------------------------------------
+ */
+
+bool store_run_begin(struct store *store, const char *config_hash, char run_id[24], struct error *err)
+{
+	struct operation *forget = operation_new(OPERATION_RUN_FORGET_OLD);
+	operation_add_number(forget, RUNS_KEPT - 1); /* and the one that begins */
+	enqueue(store, forget);
+	struct operation *begin = operation_new(OPERATION_RUN_BEGIN);
+	operation_add_text(begin, config_hash);
+	operation_add_number(begin, wall_clock_ms());
+	auto_free char *id = NULL;
+	if (!ask(store, begin, &id, err))
+		return false;
+	store->run_id = id ? strtoll(id, NULL, 10) : 0;
+	snprintf(run_id, 24, "%s", id ? id : "");
+	return true;
+}
+
+void store_run_end(struct store *store, const struct run_totals *totals, int exit_code)
+{
+	struct operation *operation = operation_new(OPERATION_RUN_END);
+	operation_add_number(operation, store->run_id);
+	operation_add_number(operation, wall_clock_ms());
+	operation_add_number(operation, exit_code);
+	operation_add_number(operation, totals->images);
+	operation_add_number(operation, totals->copied);
+	operation_add_number(operation, totals->unchanged);
+	operation_add_number(operation, totals->failed);
+	operation_add_number(operation, totals->downloaded_bytes);
+	operation_add_number(operation, totals->uploaded_bytes);
+	enqueue(store, operation);
+}
+
+/* Foreign text in it is kept in the form that may be shown (T-73), which is UTF-8, too (T-67). */
+static void add_error_text(struct operation *operation, const char *text)
+{
+	if (!text) {
+		operation_add_text(operation, NULL);
+		return;
+	}
+	char sanitized[4 * ERROR_TEXT_MAX];
+	str_sanitize(text, strlen(text), sanitized, sizeof sanitized);
+	operation_add_text(operation, sanitized);
+}
+
+void store_job(struct store *store, const struct job_record *record)
+{
+	struct operation *operation = operation_new(OPERATION_JOB);
+	operation_add_number(operation, store->run_id);
+	operation_add_text(operation, record->source);
+	operation_add_text(operation, record->target);
+	operation_add_text(operation, record->digest);
+	operation_add_text(operation, record->outcome);
+	operation_add_text(operation, record->stage);
+	operation_add_text(operation, record->error_kind);
+	add_error_text(operation, record->error_text);
+	operation_add_number(operation, record->duration_ms);
+	operation_add_number(operation, wall_clock_ms());
+	enqueue(store, operation);
+}
+
+/* --- tags -----------------------------------------------------------------------------------------------------------
+ */
+
+bool store_tag_find(struct store *store, const char *target, const struct digest *source, const char *platforms,
+	struct digest *written, bool *found, struct error *err)
+{
+	struct operation *operation = operation_new(OPERATION_TAG_FIND);
+	operation_add_text(operation, target);
+	operation_add_text(operation, source->text);
+	operation_add_text(operation, platforms);
+	return ask_digest(store, operation, written, found, err);
+}
+
+void store_tag_written(struct store *store, const char *target, const char *source, const struct digest *source_digest,
+	const char *platforms, const struct digest *written)
+{
+	struct operation *operation = operation_new(OPERATION_TAG_WRITTEN);
+	operation_add_text(operation, target);
+	operation_add_text(operation, source);
+	operation_add_text(operation, source_digest->text);
+	operation_add_text(operation, platforms);
+	operation_add_text(operation, written->text);
+	operation_add_number(operation, wall_clock_ms());
+	enqueue(store, operation);
+}
+
+/* --- facts about digests --------------------------------------------------------------------------------------------
+ */
+
+bool store_diff_id_find(struct store *store, const struct digest *blob, const char *decoder, struct digest *diff_id,
+	bool *found, struct error *err)
+{
+	struct operation *operation = operation_new(OPERATION_DIFF_ID_FIND);
+	operation_add_text(operation, blob->text);
+	operation_add_text(operation, decoder);
+	return ask_digest(store, operation, diff_id, found, err);
+}
+
+void store_diff_id_proven(
+	struct store *store, const struct digest *blob, int64_t size, const char *decoder, const struct digest *diff_id)
+{
+	struct operation *operation = operation_new(OPERATION_DIFF_ID_PROVEN);
+	operation_add_text(operation, blob->text);
+	operation_add_text(operation, decoder);
+	operation_add_number(operation, size);
+	operation_add_text(operation, diff_id->text);
+	operation_add_number(operation, wall_clock_ms());
+	enqueue(store, operation);
+}
+
+/* --- hints for mounts -----------------------------------------------------------------------------------------------
+ */
+
+static struct operation *location_operation(
+	enum operation_kind kind, const char *registry, const char *repository, const struct digest *blob)
+{
+	struct operation *operation = operation_new(kind);
+	operation_add_text(operation, registry);
+	operation_add_text(operation, repository);
+	operation_add_text(operation, blob->text);
+	return operation;
+}
+
+bool store_location_find(struct store *store, const char *registry, const char *repository, const struct digest *blob,
+	char **from, struct error *err)
+{
+	return ask(store, location_operation(OPERATION_LOCATION_FIND, registry, repository, blob), from, err);
+}
+
+void store_location_seen(struct store *store, const char *registry, const char *repository, const struct digest *blob)
+{
+	struct operation *operation = location_operation(OPERATION_LOCATION_SEEN, registry, repository, blob);
+	operation_add_number(operation, wall_clock_ms());
+	enqueue(store, operation);
+}
+
+void store_location_gone(struct store *store, const char *registry, const char *repository, const struct digest *blob)
+{
+	enqueue(store, location_operation(OPERATION_LOCATION_GONE, registry, repository, blob));
+}

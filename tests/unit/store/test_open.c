@@ -1,0 +1,431 @@
+/*
+ * Opening: whose file it is, who holds it, and what is left of a run that was killed. The other process is this
+ * program again: `test_open hold PATH` opens the store and waits, `test_open write PATH` writes until it is killed.
+ */
+#include "support.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
+/* --- the other process ----------------------------------------------------------------------------------------------
+ */
+
+struct child {
+	pid_t pid;
+	int output; /* what it says */
+};
+
+static struct child start_child(const char *role)
+{
+	int pipes[2];
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	posix_spawn_file_actions_t actions;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, pipes[1], STDOUT_FILENO);
+	char *argv[] = {"test_open", (char *)(uintptr_t)role, path, NULL};
+	struct child child = {.output = pipes[0]};
+	assert_int_equal(posix_spawn(&child.pid, "/proc/self/exe", &actions, NULL, argv, environ), 0);
+	posix_spawn_file_actions_destroy(&actions);
+	close(pipes[1]);
+	return child;
+}
+
+static void expect_byte_from(const struct child *child)
+{
+	char byte = 0;
+	assert_int_equal(read(child->output, &byte, 1), 1);
+}
+
+static void kill_child(const struct child *child)
+{
+	int status = 0;
+	kill(child->pid, SIGKILL);
+	assert_int_equal(waitpid(child->pid, &status, 0), child->pid);
+	assert_true(WIFSIGNALED(status));
+}
+
+static void say(char byte)
+{
+	struct error err;
+	if (!file_write_all(STDOUT_FILENO, &byte, 1, &err))
+		_exit(1);
+}
+
+static void hold(void *argument)
+{
+	struct store *store = open_store();
+	(void)argument;
+	say('.');
+	pause();
+	close_store(store);
+}
+
+/* Rounds of a tag and a location, queued together; a byte is said for each round that was answered. */
+static void write_for_ever(void *argument)
+{
+	struct store *store = open_store();
+	(void)argument;
+	for (int round = 0;; round++) {
+		auto_free char *name = memory_format("%ld-%d", (long)getpid(), round);
+		struct digest digest = a_digest(name), written;
+		bool found = false;
+		struct error err;
+		store_tag_written(store, name, "s", &digest, "", &digest);
+		store_location_seen(store, "r.io", name, &digest);
+		if (!store_tag_find(store, name, &digest, "", &written, &found, &err) || !found)
+			_exit(1);
+		say('.');
+	}
+}
+
+/* --- opening --------------------------------------------------------------------------------------------------------
+ */
+
+struct attempt {
+	bool ok;
+	struct error err;
+	char *moved_to;
+};
+
+static void try_to_open(void *argument)
+{
+	struct attempt *attempt = argument;
+	struct store *store = NULL;
+	struct error err;
+	attempt->ok = store_open(path, &store, &attempt->moved_to, &attempt->err);
+	if (attempt->ok)
+		assert_true(store_close(store, &err));
+}
+
+static struct attempt open_once(void)
+{
+	struct attempt attempt = {.err = {.kind = ERR_NONE}};
+	in_real_loop(try_to_open, &attempt);
+	return attempt;
+}
+
+static void expect_opened(void)
+{
+	struct attempt attempt = open_once();
+	if (!attempt.ok)
+		fail_msg("%s", attempt.err.text);
+	if (attempt.moved_to)
+		fail_msg("moved to %s", attempt.moved_to);
+}
+
+static void record_one_location(void *argument)
+{
+	struct store *store = open_store();
+	struct digest digest = a_digest("x");
+	(void)argument;
+	store_location_seen(store, "r.io", "a", &digest);
+	close_store(store);
+}
+
+static mode_t mode_of(const char *name)
+{
+	struct stat status;
+	assert_int_equal(stat(name, &status), 0);
+	return status.st_mode & 07777;
+}
+
+static void the_state_is_private(void **state)
+{
+	auto_free char *lock = memory_format("%s.lock", path);
+	auto_free char *journal = memory_format("%s-journal", path);
+	auto_free char *parent = memory_format("%s/state", directory);
+	mode_t umask_before = umask(0);
+	(void)state;
+	in_real_loop(record_one_location, NULL);
+	umask(umask_before);
+	assert_int_equal(mode_of(path), 0600);
+	assert_int_equal(mode_of(journal), 0600);
+	assert_int_equal(mode_of(lock), 0600);
+	assert_int_equal(mode_of(parent), 0700);
+}
+
+static void a_new_file_is_marked_as_ours(void **state)
+{
+	(void)state;
+	expect_opened();
+	expect_in_file("PRAGMA application_id", "1685217657");
+	expect_in_file("PRAGMA user_version", "1");
+	expect_in_file("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE '%STRICT%'", "0");
+}
+
+/* --- the lock -------------------------------------------------------------------------------------------------------
+ */
+
+/* covers: T-79 */
+static void a_second_run_is_told_who_holds_the_state(void **state)
+{
+	(void)state;
+	struct child holder = start_child("hold");
+	expect_byte_from(&holder);
+	auto_free char *who = memory_format("held by pid %ld, since 20", (long)holder.pid);
+	struct attempt attempt = open_once();
+	assert_false(attempt.ok);
+	assert_int_equal(attempt.err.kind, ERR_BUSY);
+	if (!strstr(attempt.err.text, who))
+		fail_msg("%s", attempt.err.text);
+	kill_child(&holder);
+	close(holder.output);
+	expect_opened();
+}
+
+/* --- kill -9 --------------------------------------------------------------------------------------------------------
+ */
+
+static void expect_whole_batches(const struct child *child, int answered)
+{
+	sqlite3 *connection = look_at(path);
+	auto_free char *sound = query(connection, "PRAGMA integrity_check");
+	assert_string_equal(sound, "ok");
+	auto_free char *halves = query(connection,
+		"SELECT (SELECT count(*) FROM tag WHERE target NOT IN (SELECT repository FROM location))"
+		" + (SELECT count(*) FROM location WHERE repository NOT IN (SELECT target FROM tag))");
+	assert_string_equal(halves, "0");
+	auto_free char *count_text =
+		memory_format("SELECT count(*) FROM tag WHERE target LIKE '%ld-%%'", (long)child->pid);
+	auto_free char *count = query(connection, count_text);
+	sqlite3_close(connection);
+	if (strtol(count, NULL, 10) < answered)
+		fail_msg("%d rounds were answered, %s are there", answered, count);
+}
+
+/* covers: T-65 */
+static void a_killed_run_leaves_whole_batches_and_all_that_was_answered(void **state)
+{
+	enum { ROUNDS = 15 };
+	(void)state;
+	for (int round = 1; round <= ROUNDS; round++) {
+		struct child writer = start_child("write");
+		for (int i = 0; i < round; i++)
+			expect_byte_from(&writer);
+		kill_child(&writer);
+		int answered = round;
+		for (char byte; read(writer.output, &byte, 1) == 1;)
+			answered++;
+		close(writer.output);
+		expect_opened();
+		expect_whole_batches(&writer, answered);
+	}
+}
+
+/* --- damage ---------------------------------------------------------------------------------------------------------
+ */
+
+static void overwrite(const char *name, off_t at, const void *bytes, size_t length)
+{
+	int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, bytes, length, at), length);
+	close(fd);
+}
+
+static void remove_lock(void)
+{
+	auto_free char *lock = memory_format("%s.lock", path);
+	unlink(lock);
+}
+
+static void expect_moved_aside(const char *why)
+{
+	struct attempt attempt = open_once();
+	auto_free char *moved_to = attempt.moved_to;
+	auto_free char *prefix = memory_format("%s.corrupt-20", path);
+	if (!attempt.ok)
+		fail_msg("%s: %s", why, attempt.err.text);
+	if (!moved_to || !str_starts_with(moved_to, prefix) || access(moved_to, F_OK) != 0)
+		fail_msg("%s: moved to %s", why, moved_to ? moved_to : "(nowhere)");
+	expect_in_file("SELECT count(*) FROM location", "0");
+	expect_opened();
+}
+
+static const char zeros[4096];
+
+static void damage_and_open(off_t at, const void *bytes, size_t length, const char *why)
+{
+	in_real_loop(record_one_location, NULL);
+	overwrite(path, at, bytes, length);
+	expect_moved_aside(why);
+}
+
+/* covers: T-63 */
+static void a_damaged_file_is_moved_aside(void **state)
+{
+	(void)state;
+	damage_and_open(0, zeros, sizeof zeros, "the first page is gone");
+	damage_and_open(4096, zeros, sizeof zeros, "a tree is gone");
+	damage_and_open(0, "version: 1\nrepos: []\n", 21, "text over the header");
+	damage_and_open(60, "\0\0\0\0", 4, "ours, without a version");
+	in_real_loop(record_one_location, NULL);
+	assert_int_equal(truncate(path, 4096), 0);
+	expect_moved_aside("pages are missing");
+}
+
+/* covers: T-63 */
+static void a_file_without_our_tables_is_moved_aside(void **state)
+{
+	(void)state;
+	in_real_loop(record_one_location, NULL);
+	execute(path, "DROP TABLE location");
+	expect_moved_aside("a table is missing");
+}
+
+static void a_damaged_file_keeps_its_journal(void **state)
+{
+	(void)state;
+	in_real_loop(record_one_location, NULL);
+	overwrite(path, 0, zeros, sizeof zeros);
+	struct attempt attempt = open_once();
+	assert_true(attempt.ok);
+	assert_non_null(attempt.moved_to);
+	auto_free char *moved_journal = memory_format("%s-journal", attempt.moved_to);
+	assert_int_equal(access(moved_journal, F_OK), 0);
+	free(attempt.moved_to);
+}
+
+/* covers: T-63 */
+static void random_damage_never_crashes(void **state)
+{
+	uint64_t random = 42;
+	(void)state;
+	in_real_loop(record_one_location, NULL);
+	for (int i = 0; i < 60; i++) {
+		unsigned char byte = 0;
+		random = random * 6364136223846793005U + 1442695040888963407U;
+		/* Half of them in the header and the schema, where they hurt most. */
+		off_t at = (off_t)((random >> 33) % (i % 2 ? 24576 : 600));
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		assert_true(fd >= 0);
+		if (pread(fd, &byte, 1, at) == 1)
+			byte ^= (unsigned char)(1U << ((random >> 20) % 8));
+		close(fd);
+		overwrite(path, at, &byte, 1);
+		struct attempt attempt = open_once();
+		free(attempt.moved_to);
+		if (!attempt.ok) {
+			assert_true(attempt.err.kind == ERR_INVALID || attempt.err.kind == ERR_STORE);
+			unlink(path);
+			expect_opened();
+		}
+		expect_in_file("PRAGMA quick_check", "ok");
+	}
+}
+
+/* --- foreign files --------------------------------------------------------------------------------------------------
+ */
+
+static struct digest digest_of_file(const char *name)
+{
+	struct buf content;
+	struct error err = {.text = ""};
+	buf_init(&content, 1 << 20);
+	if (!file_read(name, &content, &err))
+		fail_msg("%s", err.text);
+	struct digest digest = digest_of(DIGEST_SHA256, buf_peek(&content), content.length);
+	buf_release(&content);
+	return digest;
+}
+
+static void expect_refused(enum error_kind kind, const char *words)
+{
+	struct digest before = digest_of_file(path);
+	for (int i = 0; i < 2; i++) {
+		struct attempt attempt = open_once();
+		assert_false(attempt.ok);
+		assert_int_equal(attempt.err.kind, kind);
+		if (!strstr(attempt.err.text, words))
+			fail_msg("%s", attempt.err.text);
+		struct digest after = digest_of_file(path);
+		assert_true(digest_equal(&before, &after));
+	}
+}
+
+static void make_parent(void)
+{
+	auto_free char *parent = memory_format("%s/state", directory);
+	assert_true(mkdir(parent, 0700) == 0 || errno == EEXIST);
+}
+
+static void a_file_that_is_not_ours_is_left_alone(void **state)
+{
+	(void)state;
+	make_parent();
+	overwrite(path, 0, "version: 1\nrepos: []\n", 21);
+	expect_refused(ERR_INVALID, "not a state file of dray");
+	unlink(path);
+	overwrite(path, 0, "", 0);
+	execute(path, "CREATE TABLE bookmark (url); PRAGMA application_id = 77");
+	expect_refused(ERR_INVALID, "not a state file of dray");
+	execute(path, "PRAGMA application_id = 0");
+	expect_refused(ERR_INVALID, "not a state file of dray");
+}
+
+/* covers: T-65 */
+static void a_newer_version_is_refused(void **state)
+{
+	(void)state;
+	in_real_loop(record_one_location, NULL);
+	execute(path, "PRAGMA user_version = 2");
+	expect_refused(ERR_INVALID, "newer dray");
+	execute(path, "PRAGMA user_version = 1");
+	expect_opened();
+	expect_in_file("SELECT count(*) FROM location", "1");
+}
+
+static void what_is_no_file_is_refused(void **state)
+{
+	(void)state;
+	make_parent();
+	assert_int_equal(mkfifo(path, 0600), 0);
+	struct attempt attempt = open_once();
+	assert_false(attempt.ok);
+	assert_int_equal(attempt.err.kind, ERR_INVALID);
+	unlink(path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	attempt = open_once();
+	assert_false(attempt.ok);
+	assert_int_equal(attempt.err.kind, ERR_IO);
+	rmdir(path);
+}
+
+static void an_empty_file_is_a_new_one(void **state)
+{
+	(void)state;
+	make_parent();
+	overwrite(path, 0, "", 0);
+	expect_opened();
+	remove_lock();
+	expect_opened();
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 3) {
+		snprintf(path, sizeof path, "%s", argv[2]);
+		in_real_loop(str_is(argv[1], "hold") ? hold : write_for_ever, NULL);
+		return 0;
+	}
+	const struct CMUnitTest tests[] = {
+		store_test(the_state_is_private),
+		store_test(a_new_file_is_marked_as_ours),
+		store_test(a_second_run_is_told_who_holds_the_state),
+		store_test(a_killed_run_leaves_whole_batches_and_all_that_was_answered),
+		store_test(a_damaged_file_is_moved_aside),
+		store_test(a_file_without_our_tables_is_moved_aside),
+		store_test(a_damaged_file_keeps_its_journal),
+		store_test(random_damage_never_crashes),
+		store_test(a_file_that_is_not_ours_is_left_alone),
+		store_test(a_newer_version_is_refused),
+		store_test(what_is_no_file_is_refused),
+		store_test(an_empty_file_is_a_new_one),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
