@@ -30,8 +30,26 @@ def say(text):
     print(f"\n\033[1m{text}\033[0m" if sys.stdout.isatty() else f"\n{text}", flush=True)
 
 
-def stop(*_):
-    raise KeyboardInterrupt
+class Terminated(Exception):
+    pass
+
+
+def terminate(*_):
+    raise Terminated
+
+
+def sync(dray, directory):
+    """Runs dray with this terminal; it ends in its own time, also when we are stopped."""
+    process = subprocess.Popen([dray, "sync", "dray.yaml"], cwd=directory)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:  # the terminal told dray, too
+        process.wait()
+        raise
+    except Terminated:
+        process.terminate()
+        process.wait()
+        raise
 
 
 def main(dray, directory):
@@ -53,7 +71,7 @@ def main(dray, directory):
         codes = []
         for title in ("First run: everything is new", "Second run: nothing has changed"):
             say(f"{title}\n$ dray sync dray.yaml")
-            codes.append(subprocess.call([dray, "sync", "dray.yaml"], cwd=directory))
+            codes.append(sync(dray, directory))
         say("What arrived")
         for name in (*plain, chosen, "multi/platform"):
             print(f"  {target.address}/mirror/{name}: {len(target.manifests(f'mirror/{name}'))} manifests")
@@ -62,7 +80,9 @@ def main(dray, directory):
         print(f"\nThe configuration, the state and the layout stay in {directory}; the registries are stopped.")
         return max(codes)
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
+    except Terminated:
+        return 128 + signal.SIGTERM
     finally:
         for server in servers:
             server.stop()
@@ -70,5 +90,5 @@ def main(dray, directory):
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGTERM, terminate)
     sys.exit(main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])))
