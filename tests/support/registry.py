@@ -56,9 +56,9 @@ class Registry:
         return (self.root / "docker/registry/v2/repositories" / repository / "_manifests/tags" / tag).exists()
 
     def manifests(self, repository):
-        """The digests of the manifests that were put into the repository, tagged or not."""
+        """The digests of the manifests in the repository, tagged or not."""
         revisions = self.root / "docker/registry/v2/repositories" / repository / "_manifests/revisions/sha256"
-        return {"sha256:" + p.name for p in revisions.iterdir()} if revisions.exists() else set()
+        return {"sha256:" + link.parent.name for link in revisions.glob("*/link")}
 
     # --- what was asked -------------------------------------------------------------------------------------------
 
