@@ -20,7 +20,8 @@
 #include <string.h>
 #include <uthash.h>
 
-enum { CARRIES_MOST = 4 };
+/* Wrong bytes may be the link's fault, so the next image that needs the blob asks once more; then no other (T-44). */
+enum { CARRIES_MOST = 4, CORRUPT_MOST = 2 };
 
 struct holder {
 	struct endpoint *endpoint;
@@ -35,7 +36,9 @@ struct blob {
 	size_t users;
 	struct holder *holders;
 	size_t holder_count;
-	bool crossed; /* the source link, in this run */
+	bool crossed;           /* the source link, in this run */
+	unsigned corrupt_count; /* times that the source gave wrong bytes for it */
+	struct error corrupt;   /* and how they were wrong */
 	struct fact fact;
 	bool carried; /* a transfer runs */
 	struct waitqueue changed;
@@ -330,15 +333,14 @@ static void count_source(struct ensure *e, const struct transfer *transfer)
 		e->run->report.blobs.reread++;
 	else if (from_source)
 		e->run->report.blobs.downloaded++;
-	if (transfer->memory || (from_source && transfer->offset == transfer->blob.size))
-		e->blob->crossed = true;
+	e->blob->crossed |= from_source || transfer->memory;
 }
 
 static void keep_fact(struct ensure *e, const struct transfer *transfer)
 {
 	static const char *const decoders[] = {
 		[DECODER_NONE] = "tar", [DECODER_GZIP] = "gzip", [DECODER_ZSTD] = "zstd"};
-	if (transfer->verdict_err.kind == ERR_NONE && transfer->offset == transfer->blob.size)
+	if (!transfer->memory && !transfer->abandoned && transfer->verdict_err.kind == ERR_NONE)
 		e->run->report.verified.digests++;
 	if (transfer->fact.state == FACT_UNKNOWN || e->blob->fact.state != FACT_UNKNOWN)
 		return;
@@ -353,16 +355,20 @@ static void keep_fact(struct ensure *e, const struct transfer *transfer)
 /* What came of one carry, for each want. @last: there will be no other. */
 static void settle(struct ensure *e, struct transfer *transfer, bool last)
 {
-	bool source_failed = transfer->source_err.kind != ERR_NONE || transfer->verdict_err.kind != ERR_NONE;
+	const struct error *source_err =
+		transfer->source_err.kind != ERR_NONE ? &transfer->source_err : &transfer->verdict_err;
+	bool source_failed = source_err->kind != ERR_NONE && !transfer->abandoned;
+	if (source_failed && source_err->kind == ERR_CORRUPT && transfer->source == e->source->endpoint) {
+		e->blob->corrupt = *source_err;
+		e->blob->corrupt_count++;
+	}
 	for (size_t i = 0; i < transfer->sink_count; i++) {
 		struct sink *sink = &transfer->sinks[i];
 		if (sink->arrived) {
 			e->run->report.blobs.uploaded++;
 			is_present(e, sink->want);
 		} else if (source_failed) {
-			struct error *why =
-				transfer->source_err.kind != ERR_NONE ? &transfer->source_err : &transfer->verdict_err;
-			struct error own = *why;
+			struct error own = *source_err;
 			has_failed(e, sink->want, SIDE_SOURCE, &own);
 		} else if (last || !retry_is_transient(&sink->err)) {
 			has_failed(e, sink->want, SIDE_TARGET, &sink->err);
@@ -422,7 +428,9 @@ static void carry_all(struct ensure *e)
 {
 	struct error err;
 	for (int carries = 0; !all_settled(e);) {
-		if (!e->blob->carried)
+		if (e->blob->corrupt_count >= CORRUPT_MOST)
+			fail_the_rest(e, &e->blob->corrupt);
+		else if (!e->blob->carried)
 			carry_once(e, ++carries >= CARRIES_MOST);
 		else if (!wait_for_other_carry(e, &err))
 			fail_the_rest(e, &err);

@@ -89,9 +89,8 @@ static void look_at_target(void *argument)
 	struct image_target *target = argument;
 	struct descriptor found = {0};
 	struct error err;
-	if (!target->tag)
-		return; /* by digest alone: there is no tag to compare */
-	if (endpoint_resolve(target->endpoint, target->repository, target->tag, &found, &err))
+	const char *reference = target->tag ? target->tag : target->image->reference;
+	if (endpoint_resolve(target->endpoint, target->repository, reference, &found, &err))
 		target->current = found.digest;
 	else if (err.kind != ERR_NOT_FOUND && err.kind != ERR_DENIED) /* MAN-14: only the push will tell */
 		outcome_fail(&target->outcome, "resolve", SIDE_TARGET, &err);
@@ -134,22 +133,28 @@ static void compare_target(struct image_target *target, const struct digest *exp
 		target->unchanged = true;
 }
 
-/* Whoever holds what we would write is unchanged. */
+/* The digest that we wrote last for this source digest and these platforms, if it is known. */
+static void compare_remembered(struct image *image, struct image_target *target)
+{
+	auto_free char *platforms = wishes(image);
+	struct digest written;
+	bool found = false;
+	struct error err;
+	if (store_tag_find(image->run->store, target->name, &image->source_digest, platforms, &written, &found, &err) &&
+		found)
+		compare_target(target, &written);
+}
+
+/* Whoever holds what we would write is unchanged. Of an index and `platforms`, that is not the index itself. */
 static void compare(struct image *image)
 {
+	bool rewritten = image->job->what.platform_count > 0 && media_kind(image->root.media_type) == MEDIA_INDEX;
 	for (size_t i = 0; i < image->target_count; i++) {
 		struct image_target *target = &image->targets[i];
-		compare_target(target, &image->root.digest); /* not an index, or one of the wanted platforms only */
-		if (image->job->what.platform_count == 0 || !is_open(target) || digest_is_empty(&target->current))
-			continue;
-		auto_free char *platforms = wishes(image);
-		struct digest written;
-		bool found = false;
-		struct error err;
-		if (store_tag_find(image->run->store, target->name, &image->source_digest, platforms, &written, &found,
-			    &err) &&
-			found)
-			compare_target(target, &written);
+		if (!rewritten)
+			compare_target(target, &image->root.digest);
+		else if (is_open(target) && !digest_is_empty(&target->current))
+			compare_remembered(image, target);
 	}
 }
 

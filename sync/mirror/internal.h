@@ -200,6 +200,7 @@ struct transfer {
 	int64_t offset; /* bytes got from the source */
 	size_t sinks_left;
 	struct error source_err;
+	bool abandoned; /* every sink failed before the source's end: the verdict means nothing */
 	struct sink sinks[GATE_CLAIMS_MAX - 2];
 	size_t sink_count;
 };

@@ -170,7 +170,7 @@ static bool fill_chunk(struct transfer *transfer, struct endpoint_reader *reader
 	struct error *err)
 {
 	size_t wanted = transfer->channel.slot_bytes;
-	if ((int64_t)wanted > transfer->blob.size - transfer->offset - (int64_t)*length)
+	if ((int64_t)wanted > transfer->blob.size - transfer->offset)
 		wanted = (size_t)(transfer->blob.size - transfer->offset);
 	while (*length < wanted) {
 		size_t got;
@@ -299,6 +299,17 @@ static size_t places(struct transfer *transfer, struct gate_claim *claims)
 	return count;
 }
 
+/* How the source ended, as the verifier and the sinks learn it. */
+static void close_source(struct transfer *transfer, bool ok)
+{
+	struct error nobody;
+	if (ok)
+		transfer->source_err = (struct error){.kind = ERR_NONE};
+	transfer->abandoned = ok && transfer->offset < transfer->blob.size;
+	error_set(&nobody, ERR_CANCELED, "every target failed");
+	channel_close(&transfer->channel, !ok ? &transfer->source_err : transfer->abandoned ? &nobody : NULL);
+}
+
 static void carry(struct transfer *transfer)
 {
 	struct group group;
@@ -306,9 +317,7 @@ static void carry(struct transfer *transfer)
 	bool ok = transfer->source_err.kind == ERR_NONE &&
 		  (transfer->memory ? pump_memory(transfer, &transfer->source_err)
 				    : pump(transfer, &transfer->source_err));
-	if (ok)
-		transfer->source_err = (struct error){.kind = ERR_NONE};
-	channel_close(&transfer->channel, ok ? NULL : &transfer->source_err);
+	close_source(transfer, ok);
 	group_wait(&group);
 	for (size_t i = 0; i < transfer->sink_count; i++) {
 		endpoint_writer_free(transfer->sinks[i].writer); /* of a task that was never started */
