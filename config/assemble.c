@@ -184,26 +184,6 @@ static void add_targets(struct assembly *assembly, const struct node *entry, str
 		add_target(assembly, node->children[i], use, repository);
 }
 
-/* Targets of the defaults are wrong or right by themselves; each entry would only say it again. */
-static void check_default_targets(struct assembly *assembly)
-{
-	struct node *node = targets_of(assembly, assembly->defaults);
-	struct node **nodes = node && node->kind == NODE_LIST ? node->children : &node;
-	size_t count = !node ? 0 : node->kind == NODE_LIST ? node->child_count : 1;
-	struct config_repository sample = {.domain = "docker.io", .repository = "library/alpine"};
-	for (size_t i = 0; i < count; i++) {
-		struct error err;
-		struct config_target target = {0};
-		if (nodes[i]->bad)
-			continue;
-		if (!location_target(nodes[i]->text, LOCATION_PREFIX, assembly->folder, &sample, &target, &err)) {
-			nodes[i]->bad = true;
-			problems_add(assembly->problems, nodes[i]->place, "%s", err.text);
-		}
-		config_target_release(&target);
-	}
-}
-
 static void set_names(struct assembly *assembly, const struct node *entry, struct config_repository *repository)
 {
 	bool any = false;
@@ -306,6 +286,37 @@ static void add_repositories(struct assembly *assembly, const struct node *list)
 		add_repository(assembly, list->children[i]);
 }
 
+/* --- defaults -------------------------------------------------------------------------------------------------- */
+
+static void check_default_target(struct assembly *assembly, struct node *node, const struct config_repository *sample)
+{
+	struct error err;
+	struct config_target target = {0};
+	if (!node->bad && !location_target(node->text, LOCATION_PREFIX, assembly->folder, sample, &target, &err)) {
+		node->bad = true;
+		problems_add(assembly->problems, node->place, "%s", err.text);
+	}
+	config_target_release(&target);
+}
+
+/*
+ * Defaults are judged on an entry that stands for all, since no real one may use them. A bad target is marked, so that
+ * the entries do not say it again in their words.
+ */
+static void check_defaults(struct assembly *assembly)
+{
+	struct config_repository sample = {
+		.domain = memory_text("docker.io"), .repository = memory_text("library/alpine")};
+	struct node *targets = targets_of(assembly, assembly->defaults);
+	if (targets && targets->kind == NODE_SCALAR)
+		check_default_target(assembly, targets, &sample);
+	for (size_t i = 0; targets && i < targets->child_count; i++)
+		check_default_target(assembly, targets->children[i], &sample);
+	add_filter(assembly, NULL, &sample);
+	add_platforms(assembly, NULL, &sample);
+	config_repository_release(&sample);
+}
+
 void assemble_config(struct node *root, const char *folder, struct config *config, struct problems *problems)
 {
 	struct assembly assembly = {problems, folder, node_get(root, "defaults"), config};
@@ -317,7 +328,7 @@ void assemble_config(struct node *root, const char *folder, struct config *confi
 	config->connect_timeout_ms = number_of(limits, "connect-timeout", 0);
 	config->stall_timeout_ms = number_of(limits, "stall-timeout", 0);
 	add_registries(&assembly, node_get(root, "registries"));
-	check_default_targets(&assembly);
+	check_defaults(&assembly);
 	add_repositories(&assembly, node_get(root, "repos"));
 	conflicts_find(config, problems);
 }

@@ -112,7 +112,7 @@ static void registry_release(struct config_registry *registry)
 	free(registry->password);
 }
 
-static void repository_release(struct config_repository *repository)
+void config_repository_release(struct config_repository *repository)
 {
 	free(repository->domain);
 	free(repository->repository);
@@ -123,6 +123,7 @@ static void repository_release(struct config_repository *repository)
 		config_target_release(&repository->targets[i]);
 	free(repository->targets);
 	free(repository->platforms);
+	*repository = (struct config_repository){0};
 }
 
 void config_free(struct config *config)
@@ -132,7 +133,7 @@ void config_free(struct config *config)
 	for (size_t i = 0; i < config->registry_count; i++)
 		registry_release(&config->registries[i]);
 	for (size_t i = 0; i < config->repository_count; i++)
-		repository_release(&config->repositories[i]);
+		config_repository_release(&config->repositories[i]);
 	free(config->registries);
 	free(config->repositories);
 	free(config->path);

@@ -66,17 +66,26 @@ static bool same_repository(const struct config_repository *a, const struct conf
 			earlier->entry->place.line);                                                                   \
 	} while (0)
 
+/* The first claim in the file by another repository than that of @of; NULL: there is none. */
+static const struct claim *first_rival(const struct claim *claims, size_t count, const struct config_repository *of)
+{
+	const struct claim *first = NULL;
+	for (size_t i = 0; i < count; i++)
+		if (!(of && same_repository(claims[i].entry, of)) && (!first || claims[i].entry < first->entry))
+			first = &claims[i];
+	return first;
+}
+
 /* All claims on one target, duplicates side by side. */
 static void judge_sources(const struct claim *claims, size_t count, struct problems *problems)
 {
-	const struct claim *first = &claims[0], *other = NULL;
-	for (size_t i = 1; i < count; i++) {
-		if (!other && !same_repository(first->entry, claims[i].entry))
-			other = &claims[i];
+	for (size_t i = 1; i < count; i++)
 		if (claims[i].entry != claims[i - 1].entry && str_is(claims[i].source, claims[i - 1].source))
 			report(problems, &claims[i - 1], &claims[i],
 				"duplicate entry: %.200s is already the target of %.200s in line %d");
-	}
+
+	const struct claim *first = first_rival(claims, count, NULL);
+	const struct claim *other = first_rival(claims, count, first->entry);
 	for (size_t i = 0; other && i < count; i++) {
 		const struct claim *rival = same_repository(first->entry, claims[i].entry) ? other : first;
 		if (!claims[i].entry->merge)

@@ -32,12 +32,12 @@ void problems_add(struct problems *problems, struct config_place place, const ch
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	if (is_known(problems, place, text))
-		return;
 	if (problems->count == PROBLEMS_MAX) {
 		problems->untold++;
 		return;
 	}
+	if (is_known(problems, place, text))
+		return;
 	problems->items = memory_resize(problems->items, problems->count + 1, sizeof *problems->items);
 	problems->items[problems->count++] = (struct problem){place, memory_text(text)};
 }

@@ -157,7 +157,7 @@ static bool take_key(struct reader *reader, const yaml_event_t *event)
 		return fatal(reader, place, "a key with a NUL character");
 	if (reader->open[reader->depth - 1]->child_count == KEYS_MAX)
 		return fatal(reader, place, "a mapping of more than %d keys", KEYS_MAX);
-	reader->key = memory_text(text);
+	reader->key = variable_show(text);
 	reader->key_place = place;
 	return true;
 }
@@ -179,14 +179,15 @@ static bool take_scalar(struct reader *reader, const yaml_event_t *event)
 	struct error err;
 	auto_buf struct buf expanded;
 	buf_init(&expanded, LIMIT_CONFIG_FILE_BYTES * 2);
-	if (!variable_expand(text, &expanded, &err)) {
+	auto_free char *written = variable_show(text);
+	if (!variable_expand(written, &expanded, &err)) {
 		node->bad = true;
 		problems_add(reader->problems, node->place, "%s", err.text);
 		return true;
 	}
 	size_t length;
 	node->text = buf_take(&expanded, &length);
-	node->is_masked = !str_is(node->text, text);
+	node->is_masked = !str_is(node->text, written);
 	return !node->is_masked || count_bytes(reader, node->place, length);
 }
 
@@ -261,6 +262,7 @@ static bool take_alias(struct reader *reader, const yaml_event_t *event)
 		return false;
 	free(twin->key);
 	twin->key = NULL;
+	twin->place = place;
 	attach(reader, twin);
 	return true;
 }
@@ -296,7 +298,7 @@ static struct config_place place_at(const char *bytes, size_t length, size_t off
 {
 	struct config_place place = {1, 1};
 	for (size_t i = 0; i < offset && i < length; i++) {
-		place.column++;
+		place.column += ((unsigned char)bytes[i] & 0xc0) != 0x80; /* a character, not a byte */
 		if (bytes[i] == '\n')
 			place = (struct config_place){place.line + 1, 1};
 	}
@@ -340,12 +342,21 @@ static bool read_events(struct reader *reader, const char *bytes, size_t length)
 
 struct node *tree_read(const char *bytes, size_t length, struct problems *problems)
 {
+	static const char byte_order_mark[] = "\xef\xbb\xbf";
 	struct reader reader = {.problems = problems};
+	/* libyaml skips it only where it may guess the encoding, and then takes UTF-16, too. */
+	if (length >= strlen(byte_order_mark) && memcmp(bytes, byte_order_mark, strlen(byte_order_mark)) == 0) {
+		bytes += strlen(byte_order_mark);
+		length -= strlen(byte_order_mark);
+	}
+	auto_buf struct buf hidden;
+	buf_init(&hidden, 2 * length);
+	variable_hide(bytes, length, &hidden);
 	if (!yaml_parser_initialize(&reader.parser))
 		memory_exhausted();
 	yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&reader.parser, (const unsigned char *)bytes, length);
-	bool whole = read_events(&reader, bytes, length);
+	yaml_parser_set_input_string(&reader.parser, (const unsigned char *)buf_peek(&hidden), hidden.length);
+	bool whole = read_events(&reader, buf_peek(&hidden), hidden.length);
 	yaml_parser_delete(&reader.parser);
 	for (size_t i = 0; i < reader.anchor_count; i++)
 		free(reader.anchors[i].name);

@@ -28,8 +28,8 @@ struct node {
 };
 
 /**
- * Read one document of @length bytes. Problems go to @problems. NULL where reading could not go on: no YAML, or
- * beyond a limit.
+ * Read one document of @length bytes, behind which stands a NUL. Problems go to @problems. NULL where reading could not
+ * go on: no YAML, or beyond a limit.
  */
 struct node *tree_read(const char *bytes, size_t length, struct problems *problems);
 
