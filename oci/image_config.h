@@ -13,7 +13,8 @@ struct image_config {
 	size_t diff_id_count;
 };
 
-/** ERR_CORRUPT: not JSON, wrong types, a diff_id that is no digest. A config without rootfs has no diff_ids. */
+/** ERR_CORRUPT: not JSON, wrong types, a diff_id that is no digest. A config without rootfs has no diff_ids.
+ * ERR_TOO_LARGE: more of them than layers are allowed. */
 must_check bool image_config_parse(const void *bytes, size_t length, struct image_config *config, struct error *err);
 
 void image_config_release(struct image_config *config);
