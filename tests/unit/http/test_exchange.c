@@ -29,6 +29,13 @@ static bool reply_simple(struct peer *peer)
 		auto_free char *next = memory_format("%d", steps - 1);
 		return moved(peer, 302, next);
 	}
+	if (str_is(peer->path, "/wordy")) {
+		static char words[60000];
+		memset(words, ' ', sizeof words);
+		peer_say(peer, "HTTP/1.1 302 Found\r\nLocation: /end\r\nContent-Length: 60000\r\n\r\n");
+		peer_say_bytes(peer, words, sizeof words);
+		return true;
+	}
 	if (str_is(peer->path, "/circle"))
 		return moved(peer, 302, "/circle2");
 	if (str_is(peer->path, "/circle2"))
@@ -282,7 +289,13 @@ static void no_server(struct story *story)
 	request.tls = &missing;
 	assert_int_equal(failure_of(story, &request, &err), ERR_INVALID);
 
-	/* A name has a resolver, and two addresses of which one may not listen. */
+	/* Each port is resolved anew, by a resolver whose descriptors come and go behind libcurl's back. */
+	for (int port = 1; port <= 5; port++) {
+		auto_free char *closed = memory_format("http://localhost:%d/", port);
+		request = request_of(HTTP_GET, closed);
+		assert_int_equal(failure_of(story, &request, &err), ERR_UNAVAILABLE);
+	}
+	/* Of the two addresses of a name one may not listen. */
 	auto_free char *name = memory_format("http://localhost:%d/", story->server.port);
 	for (int i = 0; i < 3; i++) {
 		auto_exchange struct http_exchange *exchange = open_url(story, HTTP_GET, name);
@@ -294,6 +307,29 @@ static void who_does_not_answer_is_named(void **state)
 {
 	(void)state;
 	tell(no_server, reply_simple, NULL);
+}
+
+static bool reply_and_reset(struct peer *peer)
+{
+	const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+	peer_say(peer, HELLO);
+	setsockopt(peer->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+	return false;
+}
+
+static void resets(struct story *story)
+{
+	for (int i = 0; i < 100; i++) {
+		auto_free char *url = url_at(&story->server, "/");
+		auto_exchange struct http_exchange *exchange = open_url(story, HTTP_GET, url);
+		assert_body(exchange, "hello");
+	}
+}
+
+static void what_came_before_a_reset_is_read(void **state)
+{
+	(void)state;
+	tell(resets, reply_and_reset, NULL);
 }
 
 static bool reply_flood(struct peer *peer)
@@ -430,6 +466,8 @@ static void follow_rows(struct story *story)
 		follow_row(story, &rows[i], false);
 		follow_row(story, &rows[i], true);
 	}
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(failure_at(story, HTTP_GET, "/wordy"), ERR_NONE);
 	/* The connections survived all of it. */
 	assert_int_equal(story->server.connections, 1);
 	assert_int_equal(story->other.connections, 1);
@@ -446,7 +484,9 @@ static void bad_redirects(struct story *story)
 	assert_int_equal(failure_at(story, HTTP_GET, "/steps/10"), ERR_NONE);
 	assert_int_equal(http_counters(story->http)->requests[HTTP_GET][HTTP_BLOB], 11);
 	assert_int_equal(failure_at(story, HTTP_GET, "/steps/11"), ERR_REFUSED);
+	int before = story->server.requests;
 	assert_int_equal(failure_at(story, HTTP_GET, "/circle"), ERR_REFUSED);
+	assert_int_equal(story->server.requests, before + 2);
 	assert_int_equal(failure_at(story, HTTP_GET, "/metadata"), ERR_REFUSED);
 	assert_int_equal(failure_at(story, HTTP_GET, "/userinfo"), ERR_REFUSED);
 	assert_int_equal(failure_at(story, HTTP_GET, "/file"), ERR_REFUSED);
@@ -536,6 +576,7 @@ int main(void)
 		cmocka_unit_test(a_reply_is_read_as_it_is),
 		cmocka_unit_test(a_short_reply_is_never_a_whole_one),
 		cmocka_unit_test(who_does_not_answer_is_named),
+		cmocka_unit_test(what_came_before_a_reset_is_read),
 		cmocka_unit_test(a_flood_of_headers_is_a_failure),
 		cmocka_unit_test(a_line_end_never_makes_a_header),
 		cmocka_unit_test(authorization_stays_at_home_whatever_redirects),

@@ -1,4 +1,4 @@
-/* covers: HTTP-11, HTTP-12, RED-5, T-2, T-5, T-17 */
+/* covers: HTTP-7, HTTP-11, HTTP-12, RED-5, T-2, T-5, T-17 */
 /* The exchange over a transport in memory, in virtual time: the clocks to the millisecond, and the seam itself. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,12 +17,12 @@
 enum { STEPS_MAX = 16 };
 
 /* What a reply does, one step after another, each after its delay. */
-enum step_kind { CONNECT, STATUS, HEADER, HEAD, BODY, TAKE, END, FAIL };
+enum step_kind { CONNECT, STATUS, HEADER, HEAD, BODY, TAKE, REWIND, END, FAIL };
 
 struct step {
 	int64_t delay_ms;
 	enum step_kind kind;
-	int number;       /* of a STATUS; the bytes of a TAKE; the class of a CONNECT */
+	int number;       /* of a STATUS; the bytes of a TAKE; the class of a CONNECT; whether a REWIND can be */
 	const char *text; /* "Name: value" of a HEADER, the bytes of a BODY, the text of a FAIL */
 };
 
@@ -39,6 +39,9 @@ struct memory {
 	bool foreign;
 	enum address_class home;
 	char authorization[64];
+	struct http_tls tls;
+	char taken[16]; /* of the body, since the last rewind */
+	size_t taken_length;
 };
 
 struct transport_stream {
@@ -55,8 +58,9 @@ static void next_step(struct transport_stream *stream);
 static bool play(struct transport_stream *stream, const struct step *step)
 {
 	const struct transport_events *events = stream->events;
-	char bytes[64];
+	struct memory *memory = stream->memory;
 	struct error failure;
+	size_t length;
 	switch (step->kind) {
 	case CONNECT:
 		events->connected(stream->context, (enum address_class)step->number);
@@ -74,13 +78,21 @@ static bool play(struct transport_stream *stream, const struct step *step)
 	case BODY:
 		if (events->body(stream->context, step->text, strlen(step->text)) != TRANSPORT_PAUSE)
 			return true;
-		stream->memory->paused++;
+		memory->paused++;
 		return false;
 	case TAKE:
-		if (events->take(stream->context, bytes, (size_t)step->number) != TRANSPORT_PAUSE)
-			return true;
-		stream->memory->paused++;
-		return false;
+		length = events->take(stream->context, memory->taken + memory->taken_length, (size_t)step->number);
+		if (length == TRANSPORT_PAUSE) {
+			memory->paused++;
+			return false;
+		}
+		memory->taken_length += length;
+		return true;
+	case REWIND:
+		assert_int_equal(events->rewind(stream->context), step->number);
+		if (step->number)
+			memory->taken_length = 0;
+		return true;
 	case END:
 		events->end(stream->context, NULL);
 		return true;
@@ -115,6 +127,8 @@ static bool memory_start(struct transport *base, const struct transport_request 
 	memory->foreign = request->foreign;
 	memory->home = request->home;
 	memory->authorization[0] = '\0';
+	memory->tls = request->tls ? *request->tls : (struct http_tls){.insecure = false};
+	memory->taken_length = 0;
 	for (size_t i = 0; i < request->header_count; i++)
 		if (str_is(request->headers[i].name, "Authorization"))
 			strncpy(memory->authorization, request->headers[i].value, sizeof memory->authorization - 1);
@@ -204,6 +218,13 @@ static const struct script scripts[] = {
 					{601 * SECOND, STATUS, 201, NULL}}},
 	{"http://stuck-upload/",
 		{{0, CONNECT, ADDRESS_PUBLIC, NULL}, {0, TAKE, 2, NULL}, {61 * SECOND, TAKE, 3, NULL}}},
+	{"http://rewinds/", {{0, CONNECT, ADDRESS_PUBLIC, NULL}, {0, REWIND, true, NULL}, {0, TAKE, 2, NULL},
+				    {0, REWIND, true, NULL}, {0, TAKE, 1, NULL}, {0, TAKE, 9, NULL},
+				    {SECOND, REWIND, false, NULL}, {0, TAKE, 9, NULL}, {SECOND, REWIND, false, NULL},
+				    {0, STATUS, 201, NULL}, {0, HEAD, 0, NULL}, {0, END, 0, NULL}}},
+	{"http://rewinds-memory/", {{0, CONNECT, ADDRESS_PUBLIC, NULL}, {0, TAKE, 2, NULL}, {0, TAKE, 9, NULL},
+					   {0, REWIND, true, NULL}, {0, TAKE, 4, NULL}, {0, TAKE, 9, NULL},
+					   {0, STATUS, 201, NULL}, {0, HEAD, 0, NULL}, {0, END, 0, NULL}}},
 	{"http://short/",
 		{{0, CONNECT, ADDRESS_PUBLIC, NULL}, {0, STATUS, 200, NULL}, {0, HEADER, 0, "Content-Length: 3"},
 			{0, HEAD, 0, NULL}, {0, BODY, 0, "ab"}, {0, END, 0, NULL}}},
@@ -350,6 +371,32 @@ static void a_commit_may_take_ten_minutes(void **state)
 	in_virtual_time(clocks_of_uploads, scripts, array_count(scripts));
 }
 
+static void rewinds(struct play *story)
+{
+	struct error err;
+	struct http_exchange *exchange = upload_at(story, "http://rewinds/");
+	assert_true(http_write(exchange, "abc", 3, &err));
+	assert_true(http_write(exchange, "de", 2, &err)); /* the first piece is gone by now */
+	assert_true(http_reply(exchange, &err));
+	assert_memory_equal(story->memory.taken, "abcde", 5);
+	http_close(exchange);
+
+	struct http_request request = request_of(HTTP_PUT, "http://rewinds-memory/");
+	request.body = "abcde";
+	request.body_bytes = 5;
+	exchange = opened(story, &request);
+	assert_int_equal(http_status(exchange), 201);
+	assert_int_equal(story->memory.taken_length, 5);
+	assert_memory_equal(story->memory.taken, "abcde", 5);
+	http_close(exchange);
+}
+
+static void a_body_is_sent_again_only_while_all_of_it_is_there(void **state)
+{
+	(void)state;
+	in_virtual_time(rewinds, scripts, array_count(scripts));
+}
+
 static void broken_replies(struct play *story)
 {
 	static const char *const urls[] = {"http://short/", "http://breaks/"};
@@ -378,11 +425,18 @@ static void what_came_before_a_break_is_given_first(void **state)
 static void foreign_hops(struct play *story)
 {
 	struct http_request request = request_of(HTTP_GET, "https://home/away");
+	const struct http_tls tls = {
+		.ca_file = "ca", .client_certificate_file = "cert", .client_key_file = "key", .insecure = true};
 	request.authorization = "Bearer secret";
+	request.tls = &tls;
 	struct http_exchange *exchange = opened(story, &request);
 	assert_string_equal(http_url(exchange), "https://cdn/x?sig=1");
 	assert_string_equal(http_what(exchange), "GET https://cdn/x");
 	assert_string_equal(story->memory.authorization, "");
+	assert_string_equal(story->memory.tls.ca_file, "ca");
+	assert_null(story->memory.tls.client_certificate_file);
+	assert_null(story->memory.tls.client_key_file);
+	assert_false(story->memory.tls.insecure);
 	assert_true(story->memory.foreign);
 	assert_int_equal(story->memory.home, ADDRESS_PRIVATE); /* learnt from the first hop */
 	assert_int_equal(http_address_class(exchange), ADDRESS_PRIVATE);
@@ -464,6 +518,7 @@ int main(void)
 		cmocka_unit_test(each_part_of_a_request_has_its_clock),
 		cmocka_unit_test(only_waiting_for_the_server_is_counted),
 		cmocka_unit_test(a_commit_may_take_ten_minutes),
+		cmocka_unit_test(a_body_is_sent_again_only_while_all_of_it_is_there),
 		cmocka_unit_test(what_came_before_a_break_is_given_first),
 		cmocka_unit_test(a_hop_abroad_is_judged_and_anonymous),
 		cmocka_unit_test(a_body_that_nobody_reads_pauses_at_64_kib),
