@@ -1,0 +1,159 @@
+#include "sync/registry/errors.h"
+
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/memory.h"
+#include "base/str.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* Above it a wait is no wait (ERR-8 clamps to 10 min, T-7 to 1 h); whoever retries has a lower bound of its own. */
+#define RETRY_AFTER_MOST_S ((int64_t)24 * 3600)
+
+static const char *reason(int status)
+{
+	static const struct {
+		int status;
+		const char *text;
+	} rows[] = {
+		{400, " Bad Request"},
+		{401, " Unauthorized"},
+		{403, " Forbidden"},
+		{404, " Not Found"},
+		{405, " Method Not Allowed"},
+		{413, " Payload Too Large"},
+		{416, " Range Not Satisfiable"},
+		{429, " Too Many Requests"},
+		{500, " Internal Server Error"},
+		{502, " Bad Gateway"},
+		{503, " Service Unavailable"},
+		{504, " Gateway Timeout"},
+	};
+	for (size_t i = 0; i < array_count(rows); i++)
+		if (rows[i].status == status)
+			return rows[i].text;
+	return "";
+}
+
+/* --- the server's words --------------------------------------------------------------------------------------------
+ */
+
+struct words {
+	char code[64];
+	char text[LIMIT_FOREIGN_TEXT + 1]; /* for the line */
+};
+
+static const char *text_at(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return text ? text : "";
+}
+
+/* {"errors":[{"code","message"}]}, or the {"details"} and {"error"} of those who do otherwise. */
+static bool read_document(const json_t *document, struct words *words)
+{
+	char line[2 * LIMIT_FOREIGN_TEXT];
+	const json_t *first = json_array_get(json_object_get(document, "errors"), 0);
+	const char *code = text_at(first, "code"), *message = text_at(first, "message");
+	const char *other = text_at(document, "details");
+	if (!*other)
+		other = text_at(document, "error");
+	if (!*code && !*message && !*other)
+		return false;
+	snprintf(words->code, sizeof words->code, "%s", code);
+	if (*code || *message)
+		snprintf(line, sizeof line, "%s%s%s", code, *code && *message ? ": " : "", message);
+	else
+		snprintf(line, sizeof line, "%s", other);
+	str_sanitize(line, strlen(line), words->text, sizeof words->text);
+	return true;
+}
+
+/* Line ends and runs of blanks become one blank each: a page of HTML in one line. */
+static void squeeze(const char *body, size_t length, struct words *words)
+{
+	char line[2 * LIMIT_FOREIGN_TEXT];
+	size_t used = 0;
+	for (size_t i = 0; i < length && used < sizeof line; i++) {
+		char c = strchr(" \t\r\n", body[i]) ? ' ' : body[i];
+		if (c != ' ' || (used > 0 && line[used - 1] != ' '))
+			line[used++] = c;
+	}
+	while (used > 0 && line[used - 1] == ' ')
+		used--;
+	str_sanitize(line, used, words->text, sizeof words->text);
+}
+
+static void read_words(const char *body, size_t length, struct words *words)
+{
+	auto_json json_t *document = NULL;
+	*words = (struct words){.code = ""};
+	if (!json_parse(body, length, &document, NULL) || !read_document(document, words))
+		squeeze(body, length, words);
+}
+
+/* ERR-3: the status first, and these only where a status says less than the code. */
+static enum error_kind refine(enum error_kind kind, const char *code)
+{
+	static const struct {
+		enum error_kind said;
+		const char *code;
+		enum error_kind meant;
+	} rows[] = {
+		{ERR_DENIED, "UNSUPPORTED", ERR_UNSUPPORTED},
+		{ERR_DENIED, "TOOMANYREQUESTS", ERR_RATE_LIMITED},
+		{ERR_UNSUPPORTED, "DENIED", ERR_DENIED}, /* Quay's read-only namespaces: 405 */
+		{ERR_UNSUPPORTED, "UNAUTHORIZED", ERR_DENIED},
+	};
+	for (size_t i = 0; i < array_count(rows); i++)
+		if (rows[i].said == kind && str_is_nocase(rows[i].code, code))
+			return rows[i].meant;
+	return kind;
+}
+
+bool reply_error(struct error *err, const char *what, int status, const char *body, size_t length)
+{
+	struct words words;
+	read_words(body, length, &words);
+	enum error_kind kind = http_status_kind(status);
+	if (kind == ERR_NONE) /* a success where we can use none */
+		kind = ERR_PROTOCOL;
+	error_set(err, refine(kind, words.code), "%s: %d%s%s%s", what, status, reason(status), *words.text ? ": " : "",
+		words.text);
+	if (err)
+		err->http_status = status;
+	return false;
+}
+
+bool reply_error_of(const struct http_exchange *exchange, const char *body, size_t length, struct error *err)
+{
+	const char *retry_after = http_header(exchange, "Retry-After", 0);
+	reply_error(err, http_what(exchange), http_status(exchange), body, length);
+	if (err && retry_after)
+		err->retry_after_ms = reply_retry_after_ms(retry_after, (int64_t)time(NULL));
+	return false;
+}
+
+/* --- Retry-After ---------------------------------------------------------------------------------------------------
+ */
+
+static int64_t bounded_ms(int64_t seconds)
+{
+	if (seconds < 0)
+		return 0;
+	return 1000 * (seconds > RETRY_AFTER_MOST_S ? RETRY_AFTER_MOST_S : seconds);
+}
+
+int64_t reply_retry_after_ms(const char *value, int64_t now_s)
+{
+	int64_t seconds;
+	struct tm date = {0};
+	if (str_parse_number(value, INT64_MAX, &seconds))
+		return bounded_ms(seconds);
+	const char *end = strptime(value, "%a, %d %b %Y %H:%M:%S GMT", &date);
+	if (!end || *end)
+		return 0;
+	return bounded_ms((int64_t)timegm(&date) - now_s);
+}

@@ -1,0 +1,169 @@
+#include "sync/registry/links.h"
+
+#include "base/memory.h"
+#include "base/str.h"
+#include "sync/http/origin.h"
+
+#include <string.h>
+
+char *links_encode(const char *text)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	char *encoded = memory_new(3 * strlen(text) + 1, 1), *out = encoded;
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+		bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
+			     strchr("-._~", *p);
+		if (plain) {
+			*out++ = (char)*p;
+			continue;
+		}
+		*out++ = '%';
+		*out++ = digits[*p >> 4];
+		*out++ = digits[*p & 15];
+	}
+	return encoded;
+}
+
+char *links_add_query(const char *url, const char *query)
+{
+	size_t length = strcspn(url, "#");
+	const char *mark = memchr(url, '?', length);
+	const char *joint = !mark ? "?" : (mark + 1 == url + length || url[length - 1] == '&') ? "" : "&";
+	return memory_format("%.*s%s%s", (int)length, url, joint, query);
+}
+
+/* --- Link ----------------------------------------------------------------------------------------------------------
+ */
+
+static const char *skip_blanks(const char *p)
+{
+	return p + strspn(p, " \t");
+}
+
+/* "next" among the words of @value? */
+static bool names_next(const char *value, size_t length)
+{
+	auto_free char *words = memory_text_of(value, length);
+	for (const char *p = words; *p; p += strspn(p, " \t")) {
+		size_t word = strcspn(p, " \t");
+		auto_free char *one = memory_text_of(p, word);
+		if (str_is_nocase(one, "next"))
+			return true;
+		p += word;
+	}
+	return false;
+}
+
+/* One `;name=value` behind a target. *is_next: it was rel=next. */
+static const char *skip_parameter(const char *p, bool *is_next)
+{
+	const char *name = skip_blanks(p + 1);
+	size_t name_length = strcspn(name, " \t=;,");
+	p = skip_blanks(name + name_length);
+	if (*p != '=')
+		return p;
+	p = skip_blanks(p + 1);
+	bool quoted = *p == '"';
+	const char *value = p + quoted;
+	size_t length = strcspn(value, quoted ? "\"" : " \t;,");
+	auto_free char *key = memory_text_of(name, name_length);
+	if (str_is_nocase(key, "rel"))
+		*is_next |= names_next(value, length);
+	p = value + length;
+	return quoted && *p ? p + 1 : p;
+}
+
+char *links_next(const char *header)
+{
+	const char *p = header;
+	for (;;) {
+		p = strchr(p, '<');
+		if (!p)
+			return NULL;
+		const char *target = p + 1, *end = strchr(target, '>');
+		if (!end)
+			return NULL;
+		bool is_next = false;
+		for (p = skip_blanks(end + 1); *p == ';'; p = skip_blanks(p))
+			p = skip_parameter(p, &is_next);
+		if (is_next)
+			return memory_text_of(target, (size_t)(end - target));
+	}
+}
+
+/* --- where they lead -----------------------------------------------------------------------------------------------
+ */
+
+static size_t origin_length(const char *url)
+{
+	const char *authority = strstr(url, "://");
+	return authority ? (size_t)(authority + 3 - url) + strcspn(authority + 3, "/?#") : 0;
+}
+
+/* The path and query of @url at the origin of @from. */
+static char *move_to(const char *from, const char *url)
+{
+	return memory_format("%.*s%s", (int)origin_length(from), from, url + origin_length(url));
+}
+
+bool links_page(const char *from, const char *target, char **url, struct error *err)
+{
+	struct origin origin;
+	auto_free char *resolved = origin_resolve(from, target);
+	if (!resolved || !origin_of(resolved, &origin, NULL))
+		return error_set(err, ERR_PROTOCOL, "the link to the next page is no URL");
+	if (!str_starts_with(resolved + origin_length(resolved), "/v2/"))
+		return error_set(err, ERR_PROTOCOL, "the link to the next page leads out of the registry");
+	*url = move_to(from, resolved);
+	return true;
+}
+
+/* UPL-6: some leave the scheme out, and name the host all the same. */
+static char *resolve_location(const char *from, const char *location)
+{
+	const char *authority = strstr(from, "://") + 3;
+	size_t length = strcspn(authority, "/?#");
+	if (strncmp(location, authority, length) != 0 || location[length] != '/')
+		return origin_resolve(from, location);
+	auto_free char *whole = memory_format("//%s", location);
+	return origin_resolve(from, whole);
+}
+
+bool links_upload(const char *from, const char *location, char **url, struct error *err)
+{
+	struct origin home, there;
+	struct error why;
+	if (!origin_of(from, &home, err))
+		return false;
+	auto_free char *resolved = resolve_location(from, location);
+	if (!resolved)
+		return error_set(err, ERR_PROTOCOL, "the upload's Location is no URL");
+	if (!origin_of(resolved, &there, &why))
+		return error_set(err, ERR_REFUSED, "the upload's Location: %s", why.text);
+	if (!str_is(home.host, there.host))
+		return error_set(err, ERR_REFUSED, "the upload's Location is at another host, %s", there.host);
+	*url = move_to(from, resolved);
+	return true;
+}
+
+/* --- Content-Range -------------------------------------------------------------------------------------------------
+ */
+
+static bool take_number(const char **text, const char *ends, int64_t *number)
+{
+	size_t length = strcspn(*text, ends);
+	auto_free char *digits = memory_text_of(*text, length);
+	*text += length;
+	return str_parse_number(digits, INT64_MAX, number);
+}
+
+bool links_content_range(const char *text, int64_t *first, int64_t *last, int64_t *total)
+{
+	if (!str_starts_with(text, "bytes "))
+		return false;
+	const char *p = text + strlen("bytes ");
+	if (!take_number(&p, "-", first) || *p++ != '-' || !take_number(&p, "/", last) || *p++ != '/')
+		return false;
+	*total = -1;
+	return str_is(p, "*") || take_number(&p, "", total);
+}
