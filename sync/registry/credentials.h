@@ -8,7 +8,7 @@
 #include "base/error.h"
 
 struct credential {
-	char *username;       /* all NULL: anonymous */
+	char *username; /* all NULL: anonymous */
 	char *password;
 	char *identity_token; /* for the refresh-token flow (TOK-15) */
 	char *registry_token; /* sent as Bearer as it is (TOK-17) */
@@ -39,5 +39,11 @@ void credential_store_free(struct credential_store *store);
  */
 must_check bool credential_store_find(struct credential_store *store, const char *domain, const char *repository,
 	struct credential *credential, struct error *err);
+
+/**
+ * A registry did not take what a helper said of @domain: ask it again next time (CRED-11). False: no helper did, or
+ * less than a minute ago.
+ */
+bool credential_store_forget(struct credential_store *store, const char *domain);
 
 #endif
