@@ -1,0 +1,186 @@
+#include "sync/registry/token.h"
+
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/memory.h"
+#include "base/str.h"
+#include "scheduler/loop.h"
+#include "sync/registry/flight.h"
+#include "sync/registry/secret.h"
+
+#include <string.h>
+
+/* A longer life is nonsense, and would overflow. */
+#define LIFE_MOST_S ((int64_t)10 * 365 * 24 * 3600)
+
+/* --- the reply -----------------------------------------------------------------------------------------------------
+ */
+
+/* RFC 6750, 2.1: what may stand in the header behind "Bearer". */
+static bool is_token(const char *text)
+{
+	size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/");
+	return length > 0 && text[length + strspn(text + length, "=")] == '\0' && strlen(text) <= LIMIT_TOKEN_BYTES;
+}
+
+static bool read_reply(const json_t *document, const char **token, int64_t *life_s, struct error *err)
+{
+	const char *plain = NULL, *access = NULL;
+	const struct json_field fields[] = {
+		{"token", JSON_WANT_TEXT, JSON_OPTIONAL, &plain},
+		{"access_token", JSON_WANT_TEXT, JSON_OPTIONAL, &access},
+		{"expires_in", JSON_WANT_INTEGER, JSON_OPTIONAL, life_s},
+	};
+	if (!json_read(document, fields, array_count(fields), err))
+		return false;
+	*token = access && *access ? access : plain;
+	if (!*token)
+		return error_set(err, ERR_UNAUTHORIZED, "neither token nor access_token");
+	if (!is_token(*token))
+		return error_set(err, ERR_UNAUTHORIZED, "the token is too long or has bytes that no token has");
+	if (*life_s > LIFE_MOST_S)
+		return error_set(err, ERR_UNAUTHORIZED, "expires_in is absurd");
+	return true;
+}
+
+bool token_reply_parse(const void *bytes, size_t length, struct token_reply *reply, struct error *err)
+{
+	auto_json json_t *document = NULL;
+	const char *token = NULL;
+	int64_t life_s = TOKEN_LIFE_LEAST_S;
+	struct error why;
+	if (!json_parse(bytes, length, &document, &why) || !read_reply(document, &token, &life_s, &why))
+		return error_set(err, ERR_UNAUTHORIZED, "not a token server's reply: %s", why.text);
+	reply->token = memory_text(token);
+	reply->life_s = life_s < TOKEN_LIFE_LEAST_S ? TOKEN_LIFE_LEAST_S : life_s;
+	return true;
+}
+
+void token_reply_release(struct token_reply *reply)
+{
+	secret_free(reply->token);
+	*reply = (struct token_reply){0};
+}
+
+/* --- the cache -----------------------------------------------------------------------------------------------------
+ */
+
+struct token {
+	struct list node;
+	char *key;
+	char *text; /* NULL: none yet, or none any more */
+	int64_t renew_ms;
+	struct flight *flight;
+	size_t users; /* who are in token_cache_get(): it stays for them */
+};
+
+static void token_free(struct token *token)
+{
+	free(token->key);
+	secret_free(token->text);
+	free(token);
+}
+
+void token_cache_init(struct token_cache *cache)
+{
+	list_init(&cache->tokens);
+	cache->count = 0;
+}
+
+static void forget(struct token_cache *cache, struct token *token)
+{
+	list_remove(&token->node);
+	token_free(token);
+	cache->count--;
+}
+
+void token_cache_release(struct token_cache *cache)
+{
+	list_for_each_safe (node, &cache->tokens)
+		forget(cache, list_item(node, struct token, node));
+}
+
+static struct token *find(const struct token_cache *cache, const char *key)
+{
+	list_for_each (node, &cache->tokens) {
+		struct token *token = list_item(node, struct token, node);
+		if (strcmp(token->key, key) == 0)
+			return token;
+	}
+	return NULL;
+}
+
+static void make_room(struct token_cache *cache)
+{
+	list_for_each_safe (node, &cache->tokens) {
+		struct token *token = list_item(node, struct token, node);
+		if (cache->count < TOKENS_KEPT)
+			return;
+		if (token->users == 0)
+			forget(cache, token);
+	}
+}
+
+static struct token *find_or_add(struct token_cache *cache, const char *key)
+{
+	struct token *token = find(cache, key);
+	if (token) {
+		list_remove(&token->node);
+	} else {
+		make_room(cache);
+		token = memory_new(1, sizeof *token);
+		token->key = memory_text(key);
+		list_init(&token->node);
+		cache->count++;
+	}
+	list_append(&cache->tokens, &token->node);
+	return token;
+}
+
+struct renewal {
+	struct token *token;
+	token_fetcher fetch;
+	void *argument;
+};
+
+static bool renew(void *argument, struct error *err)
+{
+	struct renewal *renewal = argument;
+	struct token *token = renewal->token;
+	struct token_reply reply = {0};
+	if (!renewal->fetch(renewal->argument, &reply, err))
+		return false;
+	secret_free(token->text);
+	token->text = reply.token;
+	token->renew_ms = loop_now_ms() + reply.life_s * 750; /* three quarters */
+	return true;
+}
+
+static bool is_good(const struct token *token)
+{
+	return token->text && loop_now_ms() < token->renew_ms;
+}
+
+bool token_cache_get(struct token_cache *cache, const char *key, token_fetcher fetch, void *argument, char **token_text,
+	struct error *err)
+{
+	struct token *token = find_or_add(cache, key);
+	struct renewal renewal = {token, fetch, argument};
+	token->users++;
+	bool ok = is_good(token) || flight_share(&token->flight, renew, &renewal, err);
+	if (ok && !token->text) /* dropped before we came to it */
+		ok = error_set(err, ERR_UNAVAILABLE, "the token was taken back");
+	if (ok)
+		*token_text = memory_text(token->text);
+	token->users--;
+	return ok;
+}
+
+void token_cache_drop(struct token_cache *cache, const char *key, const char *text)
+{
+	struct token *token = find(cache, key);
+	if (!token || !str_is(token->text, text))
+		return;
+	secret_free(token->text);
+	token->text = NULL;
+}
