@@ -23,13 +23,13 @@
 struct registry;
 
 struct registry_options {
-	const char *domain;    /* "docker.io", "registry.internal:5000" */
-	bool plain_http;       /* REF-12: off, but for loopback or where the configuration says so */
+	const char *domain; /* "docker.io", "registry.internal:5000" */
+	bool plain_http;    /* REF-12: off, but for loopback or where the configuration says so */
 	struct http_tls tls;
-	const struct credential *credential; /* from the configuration, or NULL: ask @credentials */
+	const struct credential *credential;  /* from the configuration, or NULL: ask @credentials */
 	struct credential_store *credentials; /* or NULL */
-	size_t blob_slots;     /* 0: 8 */
-	size_t metadata_slots; /* 0: 16 */
+	size_t blob_slots;                    /* 0: 8 */
+	size_t metadata_slots;                /* 0: 16 */
 };
 
 /** All texts are copied; @http and @credentials stay the caller's and outlive the registry. */

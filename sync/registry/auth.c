@@ -1,0 +1,208 @@
+/*
+ * Who we are to a registry: one ping tells what it wants; then Basic, or a token for the scopes of each request.
+ *
+ * What goes on: a challenge is learnt from the ping or from a later 401 (AUTH-2, AUTH-3); a registry that once said
+ * Bearer stays one, since Harbor says Basic whenever it does not like a token (AUTH-11).
+ */
+#include "sync/registry/internal.h"
+
+#include "base/limits.h"
+#include "base/memory.h"
+#include "base/str.h"
+#include "oci/digest.h"
+#include "sync/registry/authfile.h"
+#include "sync/registry/flight.h"
+#include "sync/registry/secret.h"
+
+#include <string.h>
+
+void authorization_release(struct authorization *authorization)
+{
+	secret_free(authorization->header);
+	free(authorization->key);
+	*authorization = (struct authorization){0};
+}
+
+/* --- the challenge -------------------------------------------------------------------------------------------------
+ */
+
+static void learn(struct registry *registry, const struct http_exchange *exchange, struct challenge *fresh)
+{
+	const char *header;
+	for (size_t i = 0; (header = http_header(exchange, "WWW-Authenticate", i)); i++)
+		challenge_read(fresh, header);
+	if (fresh->scheme == CHALLENGE_NONE || fresh->scheme < registry->challenge.scheme)
+		return;
+	if (fresh->scheme == CHALLENGE_BEARER) { /* AUTH-13; what cannot be resolved is judged, and told, as it is */
+		char *absolute = origin_resolve(http_url(exchange), fresh->realm);
+		if (absolute) {
+			free(fresh->realm);
+			fresh->realm = absolute;
+		}
+	}
+	challenge_release(&registry->challenge);
+	registry->challenge = (struct challenge){
+		fresh->scheme, memory_text(fresh->realm), memory_text(fresh->service), memory_text(fresh->scope)};
+}
+
+bool registry_is_origin_of(const struct registry *registry, const struct http_exchange *exchange)
+{
+	struct origin home, answered;
+	return origin_of(registry->base, &home, NULL) && origin_of(http_url(exchange), &answered, NULL) &&
+	       origin_equal(&home, &answered);
+}
+
+static bool ping(void *argument, struct error *err)
+{
+	struct registry *registry = argument;
+	auto_exchange struct http_exchange *exchange = NULL;
+	auto_free char *url = memory_format("%s/v2/", registry->base);
+	struct http_request request = {
+		.method = HTTP_GET,
+		.kind = HTTP_PING,
+		.url = url,
+		.body_bytes = HTTP_NO_BODY,
+		.range_first = -1,
+		.tls = &registry->tls,
+	};
+	if (!gate_enter(&registry->metadata, err))
+		return false;
+	auto_buf struct buf body;
+	buf_init(&body, LIMIT_ERROR_BODY_BYTES);
+	bool ok = http_open(registry->http, &request, &exchange, err);
+	if (ok) /* only so that the connection can serve again */
+		(void)!http_read_all(exchange, &body, NULL);
+	gate_leave(&registry->metadata);
+	if (!ok)
+		return false;
+	registry->address_class = http_address_class(exchange);
+	registry->pinged = true;
+	struct challenge fresh = {CHALLENGE_NONE};
+	if (http_status(exchange) == 401 &&
+		registry_is_origin_of(registry, exchange)) /* AUTH-1, AUTH-4: else go on without */
+		learn(registry, exchange, &fresh);
+	challenge_release(&fresh);
+	return true;
+}
+
+/* --- the credential ------------------------------------------------------------------------------------------------
+ */
+
+static bool find_credential(
+	struct registry *registry, const char *repository, struct credential *credential, struct error *err)
+{
+	*credential = (struct credential){0};
+	if (registry->configured) {
+		credential_copy(credential, registry->configured);
+		return true;
+	}
+	if (!registry->credentials)
+		return true;
+	return credential_store_find(registry->credentials, registry->domain, repository, credential, err) ||
+	       error_wrap(err, "credentials for %s", registry->domain);
+}
+
+/* --- tokens --------------------------------------------------------------------------------------------------------
+ */
+
+struct question {
+	struct registry *registry;
+	const struct credential *credential;
+	const struct scopes *scopes;
+};
+
+static bool fetch(void *argument, struct token_reply *reply, struct error *err)
+{
+	struct question *question = argument;
+	struct registry *registry = question->registry;
+	/* The challenge may change while we wait. */
+	auto_free char *realm = memory_text(registry->challenge.realm),
+		       *service = memory_text(registry->challenge.service);
+	struct token_server server = {
+		.realm = realm,
+		.service = service,
+		.registry_url = registry->base,
+		.registry_class = registry->address_class,
+		.tls = &registry->tls,
+	};
+	return token_server_ask(registry->http, &server, question->credential, question->scopes, reply, err);
+}
+
+/* TOK-11, T-20: whose token, from whom, for what. */
+static char *cache_key(
+	const struct registry *registry, const struct credential *credential, const struct scopes *scopes)
+{
+	auto_secret char *who = memory_format("%s\n%s\n%s", credential->username ? credential->username : "",
+		credential->password ? credential->password : "",
+		credential->identity_token ? credential->identity_token : "");
+	struct digest identity = digest_of(DIGEST_SHA256, who, strlen(who));
+	auto_free char *joined = scopes_key(scopes);
+	const char *service = registry->challenge.service;
+	return memory_format(
+		"%s\n%s\n%s\n%s", identity.text, registry->challenge.realm, service ? service : "", joined);
+}
+
+static bool authorize_by_token(struct registry *registry, const struct credential *credential,
+	const struct scopes *scopes, struct authorization *authorization, struct error *err)
+{
+	struct question question = {registry, credential, scopes};
+	auto_secret char *token = NULL;
+	auto_free char *key = cache_key(registry, credential, scopes);
+	if (!token_cache_get(&registry->tokens, key, fetch, &question, &token, err))
+		return false;
+	authorization->header = memory_format("Bearer %s", token);
+	authorization->key = key;
+	key = NULL;
+	return true;
+}
+
+/* --- both ----------------------------------------------------------------------------------------------------------
+ */
+
+static bool authorize_with(struct registry *registry, const struct credential *credential, const struct scopes *scopes,
+	struct authorization *authorization, struct error *err)
+{
+	authorization->anonymous = credential_is_anonymous(credential);
+	if (registry->challenge.scheme == CHALLENGE_NONE)
+		return true;
+	if (credential->registry_token) { /* TOK-17 */
+		authorization->header = memory_format("Bearer %s", credential->registry_token);
+		return true;
+	}
+	if (registry->challenge.scheme == CHALLENGE_BEARER)
+		return authorize_by_token(registry, credential, scopes, authorization, err);
+	if (credential->username && credential->password)
+		authorization->header = secret_basic(credential->username, credential->password);
+	return true;
+}
+
+bool registry_authorize(struct registry *registry, const char *repository, const struct scopes *scopes,
+	struct authorization *authorization, struct error *err)
+{
+	struct credential credential;
+	*authorization = (struct authorization){0};
+	if (!registry->pinged && !flight_share(&registry->pinging, ping, registry, err))
+		return false;
+	if (registry->challenge.scheme == CHALLENGE_NONE)
+		return true;
+	if (!find_credential(registry, repository, &credential, err))
+		return false;
+	bool ok = authorize_with(registry, &credential, scopes, authorization, err);
+	credential_release(&credential);
+	return ok;
+}
+
+void registry_unauthorized(struct registry *registry, const struct authorization *used,
+	const struct http_exchange *exchange, struct scopes *scopes)
+{
+	struct challenge fresh = {CHALLENGE_NONE};
+	if (exchange && registry_is_origin_of(registry, exchange))
+		learn(registry, exchange, &fresh);
+	if (fresh.scheme == CHALLENGE_BEARER && fresh.scope && scopes)
+		scopes_add_list(scopes, fresh.scope);
+	if (used->key)
+		token_cache_drop(&registry->tokens, used->key, used->header + strlen("Bearer "));
+	else if (used->header && registry->credentials && !registry->configured)
+		(void)credential_store_forget(registry->credentials, registry->domain);
+	challenge_release(&fresh);
+}

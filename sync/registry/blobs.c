@@ -1,0 +1,168 @@
+#include "sync/registry/internal.h"
+
+#include "base/memory.h"
+#include "sync/registry/links.h"
+
+/* --- is it there ---------------------------------------------------------------------------------------------------
+ */
+
+bool registry_blob_head(struct registry *registry, const char *repository, const struct descriptor *blob, bool *present,
+	struct error *err)
+{
+	auto_free char *url = registry_url(registry, repository, "blobs", blob->digest.text);
+	auto_scopes struct scopes scopes = {.count = 0};
+	auto_reply struct reply reply = {0};
+	/* Whoever asks this is about to push: one token for both (AUTH-20). */
+	scopes_add(&scopes, repository, SCOPE_PUSH);
+	struct call call = {
+		.method = HTTP_HEAD,
+		.kind = HTTP_BLOB,
+		.url = url,
+		.repository = repository,
+		.scopes = &scopes,
+	};
+	if (!registry_call(registry, &call, &reply, err))
+		return false;
+	int status = reply_status(&reply);
+	int64_t size = http_content_length(reply.exchange);
+	if (status != 200 && status != 404 && status != 405)
+		return reply_refused(registry, &reply, err);
+	*present = status == 200 && (size < 0 || size == blob->size);
+	return true;
+}
+
+/* --- its bytes -----------------------------------------------------------------------------------------------------
+ */
+
+struct blob_reader {
+	struct http_exchange *exchange; /* NULL: nothing is left to read */
+	int64_t skip;                   /* sent although we did not ask for it */
+	int64_t left;
+};
+
+/* BLB-2, BLB-5: what is about to come, judged before a byte of it is used. */
+static bool judge_reply(const struct http_exchange *exchange, const struct descriptor *blob, int64_t offset,
+	int64_t *skip, struct error *err)
+{
+	int status = http_status(exchange);
+	int64_t first = 0, last = blob->size - 1, total = blob->size, length = http_content_length(exchange);
+	*skip = status == 206 ? 0 : offset;
+	if (status == 206) {
+		const char *range = http_header(exchange, "Content-Range", 0);
+		bool right = range && links_content_range(range, &first, &last, &total) && first == offset &&
+			     last == blob->size - 1 && (total == blob->size || total < 0);
+		if (!right)
+			return error_set(
+				err, ERR_PROTOCOL, "%s: another range than was asked for", http_what(exchange));
+	}
+	if (length >= 0 && length != blob->size - first)
+		return error_set(err, ERR_CORRUPT, "%s: %lld bytes, and not %lld", http_what(exchange),
+			(long long)length, (long long)(blob->size - first));
+	return true;
+}
+
+/* RED-7: a signed URL that is refused is old; the registry, asked again, gives another. */
+static void refused_elsewhere(const struct registry *registry, const struct reply *reply, struct error *err)
+{
+	int status = reply_status(reply);
+	if (err && (status == 400 || status == 403) && !registry_is_origin_of(registry, reply->exchange))
+		err->kind = ERR_UNAVAILABLE;
+}
+
+bool registry_blob_open(struct registry *registry, const char *repository, const struct descriptor *blob,
+	int64_t offset, struct blob_reader **reader, struct error *err)
+{
+	auto_free char *url = registry_url(registry, repository, "blobs", blob->digest.text);
+	auto_scopes struct scopes scopes = {.count = 0};
+	auto_reply struct reply reply = {0};
+	int64_t skip;
+	scopes_add(&scopes, repository, SCOPE_PULL);
+	struct call call = {
+		.method = HTTP_GET,
+		.kind = HTTP_BLOB,
+		.url = url,
+		.repository = repository,
+		.scopes = &scopes,
+		.range_first = offset,
+		.range_last = offset > 0 ? blob->size - 1 : 0, /* BLB-4: closed */
+		.bulk = true,
+		.once = true,
+	};
+	if (!registry_call(registry, &call, &reply, err))
+		return false;
+	int status = reply_status(&reply);
+	if (status != 200 && (status != 206 || offset == 0)) {
+		reply_refused(registry, &reply, err);
+		refused_elsewhere(registry, &reply, err);
+		return false;
+	}
+	if (!judge_reply(reply.exchange, blob, offset, &skip, err))
+		return false;
+	struct blob_reader *fresh = memory_new(1, sizeof *fresh);
+	*fresh = (struct blob_reader){.exchange = reply.exchange, .skip = skip, .left = blob->size - offset};
+	reply.exchange = NULL;
+	*reader = fresh;
+	return true;
+}
+
+static size_t smaller(size_t capacity, int64_t left)
+{
+	return (int64_t)capacity < left ? capacity : (size_t)left;
+}
+
+static bool read_some(struct blob_reader *reader, void *bytes, size_t capacity, size_t *got, struct error *err)
+{
+	if (!http_read(reader->exchange, bytes, capacity, got, err))
+		return false;
+	if (*got == 0)
+		return error_set(err, ERR_UNAVAILABLE, "%s: ended %lld bytes early", http_what(reader->exchange),
+			(long long)(reader->skip + reader->left));
+	return true;
+}
+
+static bool skip_what_was_not_asked_for(struct blob_reader *reader, void *bytes, size_t capacity, struct error *err)
+{
+	while (reader->skip > 0) {
+		size_t got;
+		if (!read_some(reader, bytes, smaller(capacity, reader->skip), &got, err))
+			return false;
+		reader->skip -= (int64_t)got;
+	}
+	return true;
+}
+
+/* Reading to the end, and not only to the last byte, tells whether more comes, and frees the connection. */
+static bool finish(struct blob_reader *reader, struct error *err)
+{
+	char more;
+	size_t got;
+	if (!http_read(reader->exchange, &more, 1, &got, err))
+		return false;
+	if (got > 0)
+		return error_set(err, ERR_CORRUPT, "%s: more bytes than the blob has", http_what(reader->exchange));
+	http_close(reader->exchange);
+	reader->exchange = NULL;
+	return true;
+}
+
+bool blob_reader_read(struct blob_reader *reader, void *bytes, size_t capacity, size_t *got, struct error *err)
+{
+	*got = 0;
+	if (!reader->exchange)
+		return true;
+	if (!skip_what_was_not_asked_for(reader, bytes, capacity, err))
+		return false;
+	size_t wanted = smaller(capacity, reader->left);
+	if (wanted > 0 && !read_some(reader, bytes, wanted, got, err))
+		return false;
+	reader->left -= (int64_t)*got;
+	return reader->left > 0 || finish(reader, err);
+}
+
+void blob_reader_close(struct blob_reader *reader)
+{
+	if (!reader)
+		return;
+	http_close(reader->exchange);
+	free(reader);
+}

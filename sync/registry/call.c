@@ -1,0 +1,168 @@
+/*
+ * One request to a registry:
+ *
+ *     pause the host asked for -> authorize -> gate -> send -> read -> leave the gate -+-> final: to the caller
+ *          ^                          ^                                                |
+ *          |                          +-- once, for a 401 -----------------------------+
+ *          +-- again, as scheduler/retry.h allows, for what may pass -------------------+
+ */
+#include "sync/registry/internal.h"
+
+#include "base/limits.h"
+#include "base/str.h"
+#include "scheduler/loop.h"
+#include "scheduler/retry.h"
+
+void reply_release(struct reply *reply)
+{
+	http_close(reply->exchange);
+	reply->exchange = NULL;
+	buf_release(&reply->body);
+}
+
+int reply_status(const struct reply *reply)
+{
+	return http_status(reply->exchange);
+}
+
+const char *reply_header(const struct reply *reply, const char *name)
+{
+	return http_header(reply->exchange, name, 0);
+}
+
+bool reply_refused(const struct registry *registry, const struct reply *reply, struct error *err)
+{
+	reply_error_of(reply->exchange, buf_peek(&reply->body), reply->body.length, err);
+	if (err && err->kind == ERR_UNAUTHORIZED && reply->anonymous) {
+		struct error said = *err;
+		error_set(err, said.kind, "%s (no credentials for %s)", said.text, registry->domain);
+		err->http_status = said.http_status;
+	}
+	return false;
+}
+
+bool reply_write_refused(const struct registry *registry, const struct reply *reply, struct error *err)
+{
+	reply_refused(registry, reply, err);
+	if (err && err->kind == ERR_NOT_FOUND)
+		err->kind = ERR_DENIED;
+	return false;
+}
+
+void reply_read_refusal(struct reply *reply)
+{
+	char piece[4096];
+	size_t got;
+	buf_init(&reply->body, LIMIT_ERROR_BODY_BYTES);
+	while (http_read(reply->exchange, piece, sizeof piece, &got, NULL) && got > 0)
+		if (!buf_append(&reply->body, piece, got, NULL))
+			return;
+}
+
+static bool read_body(const struct call *call, struct reply *reply, struct error *err)
+{
+	if (http_status_kind(reply_status(reply)) != ERR_NONE) {
+		reply_read_refusal(reply);
+		return true;
+	}
+	if (call->bulk)
+		return true;
+	buf_init(&reply->body, call->reply_most ? call->reply_most : LIMIT_ERROR_BODY_BYTES);
+	return http_read_all(reply->exchange, &reply->body, err);
+}
+
+static bool send(struct registry *registry, const struct call *call, const char *authorization, struct reply *reply,
+	struct error *err)
+{
+	struct http_request request = {
+		.method = call->method,
+		.kind = call->kind,
+		.url = call->url,
+		.authorization = authorization,
+		.accept = call->accept,
+		.content_type = call->content_type,
+		.body = call->body,
+		.body_bytes = call->body ? (int64_t)call->body_bytes : HTTP_NO_BODY,
+		.range_first = call->range_last > 0 ? call->range_first : -1,
+		.range_last = call->range_last,
+		.bulk = call->bulk,
+		.tls = &registry->tls,
+	};
+	if (!call->bulk && !gate_enter(&registry->metadata, err))
+		return false;
+	bool ok = http_open(registry->http, &request, &reply->exchange, err) && read_body(call, reply, err);
+	if (!call->bulk)
+		gate_leave(&registry->metadata);
+	return ok;
+}
+
+/* One more try after a 401, unless it would say the same (AUTH-18). */
+static bool answer_challenge(struct registry *registry, const struct call *call, struct authorization *used,
+	struct reply *reply, struct error *err)
+{
+	auto_authorization struct authorization fresh = {0};
+	registry_unauthorized(registry, used, reply->exchange, call->scopes);
+	if (!registry_authorize(registry, call->repository, call->scopes, &fresh, err))
+		return false;
+	reply->anonymous = fresh.anonymous;
+	if (!fresh.header || str_is(fresh.header, used->header))
+		return true;
+	reply_release(reply);
+	return send(registry, call, fresh.header, reply, err);
+}
+
+static bool attempt(struct registry *registry, const struct call *call, struct reply *reply, struct error *err)
+{
+	auto_authorization struct authorization authorization = {0};
+	if (!registry_authorize(registry, call->repository, call->scopes, &authorization, err))
+		return false;
+	reply->anonymous = authorization.anonymous;
+	if (!send(registry, call, authorization.header, reply, err))
+		return false;
+	if (reply_status(reply) == 401 && !call->final && registry_is_origin_of(registry, reply->exchange) &&
+		!answer_challenge(registry, call, &authorization, reply, err))
+		return false;
+	struct error refusal = {.kind = ERR_NONE};
+	if (http_status_kind(reply_status(reply)) != ERR_NONE)
+		reply_refused(registry, reply, &refusal);
+	if (!retry_is_transient(&refusal))
+		return true;
+	if (err)
+		*err = refusal;
+	return false;
+}
+
+/* ERR-10: what one request was told holds for all of the host. */
+static void note_pause(struct registry *registry, const struct error *err)
+{
+	int64_t until = loop_now_ms() + err->retry_after_ms;
+	if (err->retry_after_ms > 0 && err->retry_after_ms <= retry_default.obey_ms && until > registry->not_before_ms)
+		registry->not_before_ms = until;
+}
+
+static bool wait_for_pause(struct registry *registry, struct error *err)
+{
+	while (loop_now_ms() < registry->not_before_ms)
+		if (!task_sleep(registry->not_before_ms - loop_now_ms(), err))
+			return false;
+	return true;
+}
+
+bool registry_call(struct registry *registry, const struct call *call, struct reply *reply, struct error *err)
+{
+	struct error why;
+	*reply = (struct reply){0};
+	for (int attempts = 1;; attempts++) {
+		if (!wait_for_pause(registry, err))
+			return false;
+		if (attempt(registry, call, reply, &why))
+			return true;
+		reply_release(reply);
+		note_pause(registry, &why);
+		if (call->once || !retry_pause(&retry_default, attempts, &why))
+			break;
+	}
+	if (err)
+		*err = why;
+	return false;
+}

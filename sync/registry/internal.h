@@ -1,0 +1,108 @@
+/*
+ * What the files of sync/registry share, and nobody else sees: the registry, and the one way to ask it something.
+ */
+#ifndef DRAY_SYNC_REGISTRY_INTERNAL_H
+#define DRAY_SYNC_REGISTRY_INTERNAL_H
+
+#include "sync/registry/challenge.h"
+#include "sync/registry/errors.h"
+#include "sync/registry/registry.h"
+#include "sync/registry/scope.h"
+#include "sync/registry/token.h"
+
+struct flight;
+
+struct registry {
+	struct http *http;
+	char *domain;
+	char *base;          /* "https://host:port" */
+	struct http_tls tls; /* texts of its own */
+	struct credential *configured;
+	struct credential_store *credentials;
+	struct gate blobs, metadata;
+	/* what it told us of itself */
+	bool pinged;
+	struct flight *pinging;
+	enum address_class address_class;
+	struct challenge challenge; /* realm is absolute */
+	struct token_cache tokens;
+	int64_t not_before_ms; /* a Retry-After is for the whole host (ERR-10) */
+};
+
+/* --- who we are (auth.c) --------------------------------------------------------------------------------------- */
+
+/* What goes into one request. */
+struct authorization {
+	char *header; /* NULL: anonymous */
+	char *key;    /* of the token in the cache, or NULL */
+	bool anonymous;
+};
+
+void authorization_release(struct authorization *authorization);
+#define auto_authorization __attribute__((cleanup(authorization_release)))
+
+/** Ping once (AUTH-1, AUTH-3), then find what the registry wants for @scopes on @repository. Waits. */
+must_check bool registry_authorize(struct registry *registry, const char *repository, const struct scopes *scopes,
+	struct authorization *authorization, struct error *err);
+
+/**
+ * A 401 came to a request with @used: learn its challenge, forget the token, and add the challenge's scopes to @scopes
+ * (AUTH-11, AUTH-18). @exchange NULL: there is no challenge to learn.
+ */
+void registry_unauthorized(struct registry *registry, const struct authorization *used,
+	const struct http_exchange *exchange, struct scopes *scopes);
+
+/** Did the registry itself answer, and not one that it redirected to? Only then a 401 is a question to us (T-13). */
+bool registry_is_origin_of(const struct registry *registry, const struct http_exchange *exchange);
+
+/* --- asking (call.c) ------------------------------------------------------------------------------------------- */
+
+struct call {
+	enum http_method method;
+	enum http_kind kind;
+	const char *url;
+	const char *repository;
+	struct scopes *scopes; /* may grow by what a challenge says */
+	const char *accept, *content_type;
+	const void *body;
+	size_t body_bytes;
+	int64_t range_first, range_last; /* as in http.h; a last of 0: none */
+	size_t reply_most;               /* 0: LIMIT_ERROR_BODY_BYTES */
+	bool bulk;  /* a blob's GET: outside the metadata gate, and the body of a 2xx is the caller's to read */
+	bool once;  /* not tried again */
+	bool final; /* a 401 is the answer */
+};
+
+struct reply {
+	struct http_exchange *exchange;
+	struct buf body;
+	bool anonymous;
+};
+
+/**
+ * Send it, with what authorizes it; answer a 401 once, try again what may be. True: a reply that is final, of whatever
+ * status. False: none came, after all attempts; ERR_RATE_LIMITED and ERR_UNAVAILABLE also when the last was a 429 or
+ * 5xx.
+ */
+must_check bool registry_call(
+	struct registry *registry, const struct call *call, struct reply *reply, struct error *err);
+
+void reply_release(struct reply *reply);
+#define auto_reply __attribute__((cleanup(reply_release)))
+
+int reply_status(const struct reply *reply);
+const char *reply_header(const struct reply *reply, const char *name);
+
+/** Read the body of a refusal, which is for one line: what is beyond the cap, or does not come, is not missed. */
+void reply_read_refusal(struct reply *reply);
+
+/** Fill @err from a reply that is not what was wanted. Returns false. */
+bool reply_refused(const struct registry *registry, const struct reply *reply, struct error *err);
+
+/** The same where we write: a 404 there is a refusal (UPL-28), and no word about what we look for. */
+bool reply_write_refused(const struct registry *registry, const struct reply *reply, struct error *err);
+
+/** "base/v2/repository/what". New memory. */
+char *registry_url(const struct registry *registry, const char *repository, const char *what, const char *name);
+
+#endif

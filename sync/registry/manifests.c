@@ -1,0 +1,209 @@
+#include "sync/registry/internal.h"
+
+#include "base/limits.h"
+#include "base/memory.h"
+#include "base/str.h"
+#include "oci/mediatype.h"
+
+#include <string.h>
+
+/* --- what a reply says ---------------------------------------------------------------------------------------------
+ */
+
+/* MAN-5: without parameters, lower case. New memory, or NULL. */
+static char *type_of(const struct reply *reply)
+{
+	const char *header = reply_header(reply, "Content-Type");
+	if (!header)
+		return NULL;
+	header += strspn(header, " \t");
+	char *type = memory_text_of(header, strcspn(header, "; \t"));
+	for (char *p = type; *p; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p = (char)(*p - 'A' + 'a');
+	return type;
+}
+
+/* MAN-9: a header that is no digest tells nothing. */
+static bool digest_header(const struct reply *reply, struct digest *digest)
+{
+	const char *header = reply_header(reply, "Docker-Content-Digest");
+	*digest = (struct digest){DIGEST_NONE};
+	return header && digest_parse(header, digest, NULL) && digest_is_verifiable(digest);
+}
+
+static void set_descriptor(
+	struct descriptor *descriptor, const struct reply *reply, const struct digest *digest, int64_t size)
+{
+	char *type = type_of(reply);
+	*descriptor = (struct descriptor){
+		.media_type = type ? type : memory_text(""),
+		.digest = *digest,
+		.size = size,
+	};
+}
+
+/* --- asking --------------------------------------------------------------------------------------------------------
+ */
+
+static bool ask(struct registry *registry, enum http_method method, const char *repository, const char *reference,
+	bool final, size_t most, struct reply *reply, struct error *err)
+{
+	auto_free char *url = registry_url(registry, repository, "manifests", reference);
+	auto_scopes struct scopes scopes = {.count = 0};
+	scopes_add(&scopes, repository, SCOPE_PULL);
+	struct call call = {
+		.method = method,
+		.kind = HTTP_MANIFEST,
+		.url = url,
+		.repository = repository,
+		.scopes = &scopes,
+		.accept = media_manifest_accept(), /* MAN-2: on each of them */
+		.reply_most = most,
+		.final = final,
+	};
+	return registry_call(registry, &call, reply, err);
+}
+
+/* The bytes of a 200; a page for humans is none (ERR-13). */
+static bool get(struct registry *registry, const char *repository, const char *reference, bool final, struct buf *bytes,
+	struct reply *reply, struct error *err)
+{
+	if (!ask(registry, HTTP_GET, repository, reference, final, bytes->maximum, reply, err))
+		return false;
+	if (reply_status(reply) != 200)
+		return reply_refused(registry, reply, err);
+	auto_free char *type = type_of(reply);
+	if (str_is(type, "text/html"))
+		return error_set(err, ERR_PROTOCOL, "%s: a manifest of type text/html", http_what(reply->exchange));
+	buf_clear(bytes);
+	return buf_append(bytes, buf_peek(&reply->body), reply->body.length, err);
+}
+
+static bool resolve(struct registry *registry, const char *repository, const char *reference, bool final,
+	struct descriptor *descriptor, struct buf *bytes, struct error *err)
+{
+	auto_reply struct reply reply = {0};
+	struct digest asked, said;
+	if (!get(registry, repository, reference, final, bytes, &reply, err))
+		return false;
+	struct digest found = digest_of(DIGEST_SHA256, buf_peek(bytes), bytes->length);
+	if (digest_header(&reply, &said) && !digest_check(&said, buf_peek(bytes), bytes->length, err)) /* MAN-8 */
+		return error_wrap(err, "%s: Docker-Content-Digest", http_what(reply.exchange));
+	if (digest_parse(reference, &asked, NULL)) {
+		if (!digest_check(&asked, buf_peek(bytes), bytes->length, err))
+			return error_wrap(err, "%s", http_what(reply.exchange));
+		found = asked;
+	}
+	set_descriptor(descriptor, &reply, &found, (int64_t)bytes->length);
+	return true;
+}
+
+/* MAN-11: a server that does not do HEAD; ERR-2: one that says why only to a GET. */
+static bool get_tells_more(int status)
+{
+	return status == 400 || status == 401 || status == 403 || status == 405 || status == 501;
+}
+
+bool registry_manifest_head(struct registry *registry, const char *repository, const char *reference,
+	struct descriptor *descriptor, struct error *err)
+{
+	auto_reply struct reply reply = {0};
+	if (!ask(registry, HTTP_HEAD, repository, reference, false, 0, &reply, err))
+		return false;
+	int status = reply_status(&reply);
+	if (get_tells_more(status)) {
+		auto_buf struct buf bytes;
+		buf_init(&bytes, LIMIT_MANIFEST_BYTES);
+		return resolve(registry, repository, reference, status == 401, descriptor, &bytes, err);
+	}
+	if (status != 200)
+		return reply_refused(registry, &reply, err);
+	struct digest digest;
+	if (!digest_header(&reply, &digest))
+		digest = (struct digest){DIGEST_NONE};
+	set_descriptor(descriptor, &reply, &digest, http_content_length(reply.exchange));
+	return true;
+}
+
+bool registry_manifest_get(struct registry *registry, const char *repository, const struct descriptor *wanted,
+	struct buf *bytes, char **media_type, struct error *err)
+{
+	auto_reply struct reply reply = {0};
+	if (!get(registry, repository, wanted->digest.text, false, bytes, &reply, err))
+		return false;
+	if (wanted->size >= 0 && (int64_t)bytes->length != wanted->size)
+		return error_set(err, ERR_CORRUPT, "%s: %zu bytes, and not %lld", http_what(reply.exchange),
+			bytes->length, (long long)wanted->size);
+	if (!digest_check(&wanted->digest, buf_peek(bytes), bytes->length, err))
+		return error_wrap(err, "%s", http_what(reply.exchange));
+	*media_type = type_of(&reply);
+	return true;
+}
+
+bool registry_manifest_resolve(struct registry *registry, const char *repository, const char *tag,
+	struct descriptor *descriptor, struct buf *bytes, struct error *err)
+{
+	return resolve(registry, repository, tag, false, descriptor, bytes, err);
+}
+
+/* --- putting -------------------------------------------------------------------------------------------------------
+ */
+
+static bool is_put(int status)
+{
+	return status == 201 || status == 200 || status == 202 || status == 204; /* MAN-21 */
+}
+
+static bool altered(const char *what, struct error *err)
+{
+	return error_set(err, ERR_PROTOCOL, "%s: the registry altered the manifest", what);
+}
+
+/* A registry that does not tell what it stored is asked. */
+static bool confirm(struct registry *registry, const char *repository, const char *reference,
+	const struct digest *digest, const char *what, struct error *err)
+{
+	struct descriptor stored;
+	if (!registry_manifest_head(registry, repository, reference, &stored, err))
+		return error_wrap(err, "%s: not confirmed", what);
+	bool told = !digest_is_empty(&stored.digest) && stored.digest.algorithm == digest->algorithm;
+	bool same = digest_equal(&stored.digest, digest);
+	descriptor_release(&stored);
+	if (told)
+		return same || altered(what, err);
+	auto_buf struct buf bytes;
+	buf_init(&bytes, LIMIT_MANIFEST_BYTES);
+	if (!resolve(registry, repository, reference, false, &stored, &bytes, err))
+		return error_wrap(err, "%s: not confirmed", what);
+	descriptor_release(&stored);
+	return digest_check(digest, buf_peek(&bytes), bytes.length, NULL) || altered(what, err);
+}
+
+bool registry_manifest_put(struct registry *registry, const char *repository, const char *reference,
+	const char *media_type, const void *bytes, size_t length, const struct digest *digest, struct error *err)
+{
+	auto_free char *url = registry_url(registry, repository, "manifests", reference);
+	auto_scopes struct scopes scopes = {.count = 0};
+	auto_reply struct reply reply = {0};
+	scopes_add(&scopes, repository, SCOPE_PUSH);
+	struct call call = {
+		.method = HTTP_PUT,
+		.kind = HTTP_MANIFEST,
+		.url = url,
+		.repository = repository,
+		.scopes = &scopes,
+		.content_type = media_type,
+		.body = bytes,
+		.body_bytes = length,
+	};
+	if (!registry_call(registry, &call, &reply, err))
+		return false;
+	const char *what = http_what(reply.exchange);
+	if (!is_put(reply_status(&reply)))
+		return reply_write_refused(registry, &reply, err);
+	struct digest said;
+	if (digest_header(&reply, &said) && said.algorithm == digest->algorithm)
+		return digest_equal(&said, digest) || altered(what, err);
+	return confirm(registry, repository, reference, digest, what, err);
+}

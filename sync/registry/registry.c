@@ -1,0 +1,69 @@
+#include "sync/registry/internal.h"
+
+#include "base/memory.h"
+#include "oci/reference.h"
+#include "sync/registry/authfile.h"
+
+enum { BLOB_SLOTS = 8, METADATA_SLOTS = 16 };
+
+static struct credential *copy_or_null(const struct credential *credential)
+{
+	if (!credential || credential_is_anonymous(credential))
+		return NULL;
+	struct credential *copy = memory_new(1, sizeof *copy);
+	credential_copy(copy, credential);
+	return copy;
+}
+
+struct registry *registry_new(struct http *http, const struct registry_options *options)
+{
+	struct registry *registry = memory_new(1, sizeof *registry);
+	registry->http = http;
+	registry->domain = memory_text(options->domain);
+	registry->base =
+		memory_format("%s://%s", options->plain_http ? "http" : "https", reference_host(options->domain));
+	registry->tls = (struct http_tls){
+		.ca_file = memory_text(options->tls.ca_file),
+		.client_certificate_file = memory_text(options->tls.client_certificate_file),
+		.client_key_file = memory_text(options->tls.client_key_file),
+		.insecure = options->tls.insecure,
+	};
+	registry->configured = copy_or_null(options->credential);
+	registry->credentials = options->credentials;
+	gate_init(&registry->blobs, options->blob_slots ? options->blob_slots : BLOB_SLOTS);
+	gate_init(&registry->metadata, options->metadata_slots ? options->metadata_slots : METADATA_SLOTS);
+	token_cache_init(&registry->tokens);
+	return registry;
+}
+
+void registry_free(struct registry *registry)
+{
+	if (!registry)
+		return;
+	token_cache_release(&registry->tokens);
+	challenge_release(&registry->challenge);
+	if (registry->configured)
+		credential_release(registry->configured);
+	free(registry->configured);
+	free((char *)(uintptr_t)registry->tls.ca_file);
+	free((char *)(uintptr_t)registry->tls.client_certificate_file);
+	free((char *)(uintptr_t)registry->tls.client_key_file);
+	free(registry->base);
+	free(registry->domain);
+	free(registry);
+}
+
+const char *registry_domain(const struct registry *registry)
+{
+	return registry->domain;
+}
+
+struct gate *registry_blob_gate(struct registry *registry)
+{
+	return &registry->blobs;
+}
+
+char *registry_url(const struct registry *registry, const char *repository, const char *what, const char *name)
+{
+	return memory_format("%s/v2/%s/%s/%s", registry->base, repository, what, name);
+}
