@@ -134,3 +134,8 @@ bool curl_set_options(struct transport_stream *stream, const struct transport_re
 		return true;
 	return error_set(err, ERR_INVALID, "libcurl does not take the request");
 }
+
+const char *http_library_version(void)
+{
+	return curl_version();
+}
