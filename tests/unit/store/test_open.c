@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 /* --- the other process ----------------------------------------------------------------------------------------------
@@ -20,14 +21,14 @@ struct child {
 	int output; /* what it says */
 };
 
-static struct child start_child(const char *role)
+static struct child start_child(char *role)
 {
 	int pipes[2];
 	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
 	posix_spawn_file_actions_t actions;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, pipes[1], STDOUT_FILENO);
-	char *argv[] = {"test_open", (char *)(uintptr_t)role, path, NULL};
+	char *argv[] = {"test_open", role, path, NULL};
 	struct child child = {.output = pipes[0]};
 	assert_int_equal(posix_spawn(&child.pid, "/proc/self/exe", &actions, NULL, argv, environ), 0);
 	posix_spawn_file_actions_destroy(&actions);
@@ -165,7 +166,7 @@ static void a_new_file_is_marked_as_ours(void **state)
 static void a_second_run_is_told_who_holds_the_state(void **state)
 {
 	(void)state;
-	struct child holder = start_child("hold");
+	struct child holder = start_child((char[]){"hold"});
 	expect_byte_from(&holder);
 	auto_free char *who = memory_format("held by pid %ld, since 20", (long)holder.pid);
 	struct attempt attempt = open_once();
@@ -204,7 +205,7 @@ static void a_killed_run_leaves_whole_batches_and_all_that_was_answered(void **s
 	enum { ROUNDS = 15 };
 	(void)state;
 	for (int round = 1; round <= ROUNDS; round++) {
-		struct child writer = start_child("write");
+		struct child writer = start_child((char[]){"write"});
 		for (int i = 0; i < round; i++)
 			expect_byte_from(&writer);
 		kill_child(&writer);
@@ -409,6 +410,7 @@ static void an_empty_file_is_a_new_one(void **state)
 int main(int argc, char **argv)
 {
 	if (argc == 3) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nothing behind */
 		snprintf(path, sizeof path, "%s", argv[2]);
 		in_real_loop(str_is(argv[1], "hold") ? hold : write_for_ever, NULL);
 		return 0;

@@ -165,6 +165,48 @@ static void a_failed_commit_is_tried_again(void **state)
 	expect_in_file("SELECT count(*) FROM location", "1");
 }
 
+struct holder {
+	struct store *store;
+	sqlite3 *connection;
+};
+
+/* Let go of the file at the moment when the batch with the record has failed. */
+static void write_and_release_after_failure(void *argument)
+{
+	struct holder *holder = argument;
+	struct digest old = a_digest("old");
+	store_tag_written(holder->store, "r.io/a:1", "s", &old, "", &old);
+	wait_for_failures(holder->store);
+	assert_int_equal(sqlite3_exec(holder->connection, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+}
+
+static void write_again_while_a_commit_fails(void *argument)
+{
+	struct digest new = a_digest("new");
+	struct holder holder = {open_store(), look_at(path)};
+	struct group group;
+	struct error err;
+	(void)argument;
+	database_set_patience(store_database(holder.store), 300);
+	assert_int_equal(sqlite3_exec(holder.connection, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+	group_init(&group, 1);
+	assert_true(group_spawn(&group, write_and_release_after_failure, &holder, &err));
+	for (int turn = 0; turn < 3; turn++) /* it writes, the store task takes, the batch is on its way */
+		assert_true(task_yield(&err));
+	store_tag_written(holder.store, "r.io/a:1", "s", &new, "", &new);
+	group_wait(&group);
+	expect_tag(holder.store, "r.io/a:1", &new, "", &new);
+	sqlite3_close(holder.connection);
+	close_store(holder.store);
+}
+
+/* covers: T-62 */
+static void a_record_that_is_tried_again_does_not_undo_a_later_one(void **state)
+{
+	(void)state;
+	in_real_loop(write_again_while_a_commit_fails, NULL);
+}
+
 static void write_past_a_long_holder(void *argument)
 {
 	struct digest digest = a_digest("x");
@@ -293,6 +335,7 @@ int main(void)
 		store_test(a_canceled_question_does_no_harm),
 		store_test(a_run_that_was_stopped_is_recorded),
 		store_test(a_failed_commit_is_tried_again),
+		store_test(a_record_that_is_tried_again_does_not_undo_a_later_one),
 		store_test(what_could_not_be_recorded_is_counted),
 		store_test(a_full_disk_does_not_take_away_what_is_known),
 		store_test(a_record_that_the_schema_refuses_fails_alone),

@@ -222,9 +222,8 @@ static void expect_rows_with(const char *text)
 		"SELECT count(*) FROM location WHERE registry = ?1 AND repository = ?1",
 		"SELECT count(*) FROM blob WHERE decoder = ?1",
 		"SELECT count(*) FROM run WHERE config_hash = ?1",
-		"SELECT count(*) FROM job WHERE source = ?1 AND target = ?1 AND digest = ?1 AND outcome = ?1 AND stage "
-		"= ?1"
-		" AND error_kind = ?1",
+		"SELECT count(*) FROM job WHERE source = ?1 AND target = ?1 AND digest = ?1",
+		"SELECT count(*) FROM job WHERE outcome = ?1 AND stage = ?1 AND error_kind = ?1",
 	};
 	sqlite3 *connection = look_at(path);
 	for (size_t i = 0; i < array_count(queries); i++) {
