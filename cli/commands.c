@@ -134,7 +134,7 @@ static bool find_option(const struct command *command, const char *word, enum op
 static bool take_option(
 	const struct command *command, int argc, char **argv, int *at, struct arguments *arguments, struct error *err)
 {
-	enum option_id id;
+	enum option_id id = OPTION_COUNT;
 	const char *value;
 	const char *word = argv[*at];
 	if (!find_option(command, word, &id, &value, err))
