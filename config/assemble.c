@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 
 enum {
-	TARGETS_MAX = 32, /* of one entry: each has its own queue in every transfer */
+	TARGETS_MAX = 20, /* of one entry: a transfer takes its places at all of them in one step */
 };
 
 struct assembly {

@@ -112,8 +112,7 @@ static const struct schema_key repository_keys[] = {
 	{.name = "merge",
 		.value = &boolean,
 		.fallback = "false",
-		.help = "Entries of different sources may share a target repository if all say `true`; the first owns "
-			"a tag"},
+		.help = "Entries of different sources may share a target repository if all of them say `true`"},
 	{.name = "names",
 		.value = &names,
 		.fallback = "full",
