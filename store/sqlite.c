@@ -270,13 +270,13 @@ static void close_connection(struct database *database)
 	database->connection = NULL;
 }
 
-static void parent_of(char *path)
+/* The directory of @path, as new memory. */
+static char *parent_of(const char *path)
 {
-	char *slash = strrchr(path, '/');
-	if (slash)
-		slash[slash == path] = '\0';
-	else
-		snprintf(path, 2, ".");
+	const char *slash = strrchr(path, '/');
+	if (!slash)
+		return memory_text(".");
+	return memory_text_of(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
 /* Rename the file and its journal. The file first: a journal alone is harmless, a file without its journal is not. */
@@ -297,8 +297,7 @@ static bool move_aside(struct database *database, char **moved_to, struct error 
 	auto_free char *journal_to = memory_format("%s-journal", to);
 	if (rename(journal, journal_to) != 0 && errno != ENOENT)
 		return error_errno(err, "%s: cannot be moved aside", journal);
-	auto_free char *directory = memory_text(to);
-	parent_of(directory);
+	auto_free char *directory = parent_of(to);
 	if (!file_sync_directory(directory, err))
 		return false;
 	*moved_to = to;
@@ -320,9 +319,7 @@ static bool open_or_start_empty(struct database *database, char **moved_to, stru
 
 static bool take_lock(struct database *database, struct error *err)
 {
-	auto_free char *directory = memory_format("%s/.", database->path);
-	directory[strlen(database->path)] = '\0';
-	parent_of(directory);
+	auto_free char *directory = parent_of(database->path);
 	return file_make_directories(directory, 0700, err) && state_lock_take(database->path, &database->lock, err);
 }
 

@@ -407,6 +407,19 @@ static void an_empty_file_is_a_new_one(void **state)
 	expect_opened();
 }
 
+static void a_bare_name_is_in_the_working_directory(void **state)
+{
+	char before[PATH_MAX];
+	(void)state;
+	assert_non_null(getcwd(before, sizeof before));
+	assert_int_equal(chdir(directory), 0);
+	snprintf(path, sizeof path, "bare.db");
+	in_real_loop(record_one_location, NULL);
+	overwrite(path, 0, zeros, sizeof zeros);
+	expect_moved_aside("the first page is gone");
+	assert_int_equal(chdir(before), 0);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3) {
@@ -428,6 +441,7 @@ int main(int argc, char **argv)
 		store_test(a_newer_version_is_refused),
 		store_test(what_is_no_file_is_refused),
 		store_test(an_empty_file_is_a_new_one),
+		store_test(a_bare_name_is_in_the_working_directory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
