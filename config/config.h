@@ -37,10 +37,12 @@ enum config_verify { CONFIG_VERIFY_LAYERS, CONFIG_VERIFY_DIGESTS };
 /* A target as resolved for one repository: either a registry repository, or a layout. */
 struct config_target {
 	bool is_layout;
-	char *domain;     /* registry: "registry.internal:5000" */
-	char *repository; /* registry: "mirror/library/alpine"; layout: the name under which images stand in it */
-	char *directory;  /* layout: absolute path */
-	bool bare_tags;   /* layout: names: tag */
+	char *domain; /* registry: "registry.internal:5000" */
+	/* registry: "mirror/library/alpine"; layout: the name under which images stand in it; for a source that is a
+	 * layout: the prefix of its own names, "" for none */
+	char *repository;
+	char *directory; /* layout: absolute path */
+	bool bare_tags;  /* layout: names: tag */
 	struct config_place place;
 };
 
@@ -85,14 +87,15 @@ struct config_errors {
 /**
  * Read and check the file: syntax, schema, references, patterns, `${VAR}`s, files named, two entries on one target
  * (DESIGN 6). Blocks; contacts nothing. *config is the caller's (config_free()). On failure every error found is in
- * *errors (config_errors_release()); ERR_NOT_FOUND when there is no such file, else ERR_INVALID.
+ * *errors, in the order of the file (config_errors_release()); ERR_NOT_FOUND when there is no such file, else
+ * ERR_INVALID.
  */
 must_check bool config_load(const char *path, struct config **config, struct config_errors *errors, struct error *err);
 
 void config_free(struct config *config);
 void config_errors_release(struct config_errors *errors);
 
-/** The settings of @domain, or NULL. */
+/** The settings of @domain, up to case and `:443` (REF-11), or NULL. */
 const struct config_registry *config_find_registry(const struct config *config, const char *domain);
 
 /** The reference page (docs/configuration.md's table of keys) as Markdown, made from the schema table. New memory. */
