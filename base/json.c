@@ -131,9 +131,9 @@ static bool refuse_other_case(
 {
 	const char *key;
 	const json_t *value;
-	json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
+	json_object_foreach ((json_t *)object, key, value) {
 		for (size_t i = 0; i < field_count; i++) {
-			if (str_is(key, fields[i].key) || !is_same_folded(key, fields[i].key))
+			if (strcmp(key, fields[i].key) == 0 || !is_same_folded(key, fields[i].key))
 				continue;
 			return error_set(err, ERR_CORRUPT, "JSON: key \"%s\" in another case, which some take for it",
 				fields[i].key);

@@ -43,11 +43,13 @@ static inline void list_remove(struct list *item)
 /** The struct around the node. */
 #define list_item(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): @node is a name that is declared, which takes no parentheses. */
 #define list_for_each(node, head) for (struct list *node = (head)->next; node != (head); node = node->next)
 
 /* The body may remove @node, and nothing else. */
 #define list_for_each_safe(node, head)                                                                                 \
 	for (struct list *node = (head)->next, *node##_next = node->next; node != (head);                              \
 		node = node##_next, node##_next = node->next)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif

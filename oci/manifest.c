@@ -134,7 +134,7 @@ static bool check_sizes(const struct manifest *manifest, struct error *err)
 		all[count++] = &manifest->config;
 	if (!digest_is_empty(&manifest->subject.digest))
 		all[count++] = &manifest->subject;
-	qsort(all, count, sizeof *all, by_digest);
+	qsort(all, count, sizeof(void *), by_digest);
 	int64_t sum = 0;
 	for (size_t i = 0; i < count; i++) {
 		if (__builtin_add_overflow(sum, all[i]->size, &sum))

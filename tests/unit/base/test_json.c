@@ -127,7 +127,7 @@ static void a_refusal_says_where(void **state)
 	struct error err = {0};
 	assert_false(json_parse("{\"a\":1,\"a\":2}", 13, &root, &err));
 	assert_non_null(strstr(err.text, "at byte 1"));
-	assert_false(json_parse("[\"\033[2J", 6, &root, &err));
+	assert_false(json_parse("[\033[2J", 5, &root, &err));
 	assert_null(strchr(err.text, '\033'));
 }
 

@@ -12,7 +12,7 @@ static bool reads(const char *text, struct descriptor *descriptor, struct error 
 static void three_fields_are_a_descriptor(void **state)
 {
 	(void)state;
-	struct descriptor d;
+	struct descriptor d = {0};
 	struct error err = {0};
 	assert_true(reads(ENTRY(OCI_LAYER, "1", "10", ""), &d, &err));
 	assert_string_equal(d.media_type, OCI_LAYER);
@@ -30,7 +30,7 @@ static void three_fields_are_a_descriptor(void **state)
 static void everything_else_is_read_where_it_is(void **state)
 {
 	(void)state;
-	struct descriptor d, copy;
+	struct descriptor d = {0}, copy;
 	assert_true(reads(ENTRY("", "1", "0",
 				  ",\"platform\":{\"os\":\"linux\",\"architecture\":\"arm64\",\"variant\":\"v8\"},"
 				  "\"urls\":[\"https://x\"],"
@@ -61,7 +61,7 @@ static void annotations_are_free_text(void **state)
 		"null",
 	};
 	for (size_t i = 0; i < array_count(annotations); i++) {
-		struct descriptor d;
+		struct descriptor d = {0};
 		auto_free char *text =
 			memory_format("{\"mediaType\":\"t\",\"digest\":\"%s\",\"size\":1,\"annotations\":%s}",
 				DIGEST_OF("1"), annotations[i]);
@@ -106,7 +106,7 @@ static void what_cannot_be_fetched_and_proven_is_refused(void **state)
 static void a_digest_that_nobody_can_compute_still_parses(void **state)
 {
 	(void)state;
-	struct descriptor d;
+	struct descriptor d = {0};
 	assert_true(reads("{\"mediaType\":\"t\",\"digest\":\"blake3:0123\",\"size\":9223372036854775807}", &d, NULL));
 	assert_int_equal(d.digest.algorithm, DIGEST_UNKNOWN);
 	assert_int_equal(d.size, INT64_MAX);

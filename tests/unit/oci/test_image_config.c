@@ -13,7 +13,7 @@ static bool parses(const char *text, struct image_config *config, struct error *
 static void diff_ids_keep_their_positions(void **state)
 {
 	(void)state;
-	struct image_config config;
+	struct image_config config = {0};
 	assert_true(parses("{\"architecture\":\"arm64\",\"os\":\"linux\",\"variant\":\"v8\",\"config\":{\"Env\":[]},"
 			   "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"" DIGEST_OF("2") "\",\"" DIGEST_OF(
 				   "1") "\",\"" DIGEST_OF("2") "\"]},\"history\":[{\"empty_layer\":true}]}",
@@ -33,7 +33,7 @@ static void a_config_may_have_no_diff_ids(void **state)
 	static const char *const texts[] = {"{}", "{\"rootfs\":null}", "{\"rootfs\":{}}",
 		"{\"rootfs\":{\"diff_ids\":null}}", "{\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}"};
 	for (size_t i = 0; i < array_count(texts); i++) {
-		struct image_config config;
+		struct image_config config = {0};
 		assert_true(parses(texts[i], &config, NULL));
 		assert_int_equal(config.diff_id_count, 0);
 		image_config_release(&config);
@@ -62,7 +62,7 @@ static void a_config_that_lies_about_types_is_corrupt(void **state)
 static void a_config_has_only_so_many_diff_ids(void **state)
 {
 	(void)state;
-	struct image_config config;
+	struct image_config config = {0};
 	struct error err = {0};
 	auto_buf struct buf text;
 	buf_init(&text, LIMIT_CONFIG_BYTES);

@@ -91,6 +91,7 @@ static void what_cannot_be_a_manifest_is_refused_by_its_reason(void **state)
 		{"{" TYPE("application/vnd.example+json") "," CONFIG "," LAYERS("") "}", OCI_MANIFEST, ERR_UNSUPPORTED,
 			"neither"},
 		{"{\"schemaVersion\":1,\"fsLayers\":[]}", NULL, ERR_UNSUPPORTED, "schema 1"},
+		{"{\"fsLayers\":[]," CONFIG "," LAYERS("") "}", OCI_MANIFEST, ERR_UNSUPPORTED, "schema 1"},
 		{"{\"schemaVersion\":1,\"fsLayers\":[]}", "text/plain", ERR_UNSUPPORTED, "schema 1"},
 		{"{\"schemaVersion\":1," CONFIG "," LAYERS("") "}", OCI_MANIFEST, ERR_UNSUPPORTED, "schema 1"},
 		{"{}", "application/vnd.docker.distribution.manifest.v1+prettyjws", ERR_UNSUPPORTED, "schema 1"},

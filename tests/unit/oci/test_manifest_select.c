@@ -76,6 +76,16 @@ static void what_was_asked_for_stays_with_its_attestations(void **state)
 	}
 }
 
+static void attestations_are_found_in_whatever_order_the_images_stand(void **state)
+{
+	(void)state;
+	auto_answer struct answer answer;
+	assert_true(selects(HEAD AMD64_ATT "," ARM64 "," WINDOWS "," AMD64 "," BARE "," ARM64_ATT TAIL,
+		"linux/amd64,linux/arm64,windows/amd64", &answer));
+	assert_string_equal(buf_peek(&answer.bytes), HEAD AMD64_ATT "," ARM64 "," WINDOWS "," AMD64 "," ARM64_ATT TAIL);
+	assert_int_equal(answer.kept, 3);
+}
+
 static void where_everything_is_kept_the_bytes_are_the_publishers(void **state)
 {
 	(void)state;
@@ -153,6 +163,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_asked_for_stays_with_its_attestations),
+		cmocka_unit_test(attestations_are_found_in_whatever_order_the_images_stand),
 		cmocka_unit_test(where_everything_is_kept_the_bytes_are_the_publishers),
 		cmocka_unit_test(an_attestation_is_never_the_image),
 		cmocka_unit_test(with_none_the_error_names_what_there_is),
