@@ -124,7 +124,7 @@ static bool fetch_manifest(struct run *run, struct endpoint *source, const char 
 	return endpoint_manifest(source, repository, wanted, bytes, media_type, err);
 }
 
-static bool read_blob(struct endpoint *source, const char *repository, const struct descriptor *wanted,
+static bool read_whole(struct endpoint *source, const char *repository, const struct descriptor *wanted,
 	struct buf *bytes, struct error *err)
 {
 	struct endpoint_reader *reader;
@@ -143,6 +143,18 @@ static bool read_blob(struct endpoint *source, const char *repository, const str
 	}
 	endpoint_reader_close(reader);
 	return ok && digest_check(&wanted->digest, bytes->data, bytes->length, err);
+}
+
+/* A config is a blob: it has its place at the host as any other. */
+static bool read_blob(struct endpoint *source, const char *repository, const struct descriptor *wanted,
+	struct buf *bytes, struct error *err)
+{
+	struct gate *gate = endpoint_blob_gate(source);
+	if (!gate_enter(gate, err))
+		return false;
+	bool ok = read_whole(source, repository, wanted, bytes, err);
+	gate_leave(gate);
+	return ok;
 }
 
 static bool fetch_config(struct run *run, struct endpoint *source, const char *repository,
