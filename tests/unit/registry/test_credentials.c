@@ -1,0 +1,460 @@
+/* covers: CRED-1, CRED-2, CRED-4, CRED-6, CRED-7, CRED-8, CRED-9, CRED-10, CRED-11, T-22, T-24 */
+/* The files of a home made for each test, and helpers that are little shell scripts. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/memory.h"
+#include "base/str.h"
+#include "scheduler/group.h"
+#include "scheduler/loop.h"
+#include "sync/registry/credentials.h"
+#include "sync/registry/helper.h"
+
+#include <ftw.h>
+#include <sys/stat.h>
+
+static char home[64];
+
+static int remove_one(const char *path, const struct stat *status, int flag, struct FTW *ftw)
+{
+	(void)status;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+static int make_home(void **state)
+{
+	static const char *const unset[] = {
+		"REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"};
+	(void)state;
+	for (size_t i = 0; i < array_count(unset); i++)
+		unsetenv(unset[i]);
+	snprintf(home, sizeof home, "/tmp/dray-unit-XXXXXX");
+	return mkdtemp(home) && setenv("HOME", home, 1) == 0 ? 0 : -1;
+}
+
+static int remove_home(void **state)
+{
+	(void)state;
+	if (chdir("/") != 0)
+		return -1;
+	return nftw(home, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static char *put(const char *name, const char *text, mode_t mode)
+{
+	struct error err;
+	char *path = memory_format("%s/%s", home, name);
+	auto_free char *directory = memory_text_of(path, (size_t)(strrchr(path, '/') - path));
+	if (!file_make_directories(directory, 0700, &err) || !file_replace(path, text, strlen(text), mode, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(chmod(path, mode), 0);
+	return path;
+}
+
+static void put_auth(const char *name, const char *base64)
+{
+	auto_free char *text = memory_format("{\"auths\":{\"r.test\":{\"auth\":\"%s\"}}}", base64);
+	auto_free char *path = put(name, text, 0644);
+}
+
+/* --- files ----------------------------------------------------------------------------------------------------------
+ */
+
+static void assert_user(const char *auth_file, const char *user)
+{
+	struct error err;
+	struct credential credential;
+	struct credential_store *store = credential_store_new(auth_file, &err);
+	if (!store)
+		fail_msg("%s", err.text);
+	assert_true(credential_store_find(store, "r.test", "a/b", &credential, &err));
+	if (user ? !str_is(credential.username, user) : credential.username != NULL)
+		fail_msg("%s, and not %s", credential.username, user);
+	credential_release(&credential);
+	credential_store_free(store);
+}
+
+static void first_file_that_exists_is_used(void **state)
+{
+	/* From the last to the first, each stands before those put earlier; the base64 is of "1:p", "2:p", ... */
+	static const struct {
+		const char *variable, *value, *file, *base64, *user;
+	} rows[] = {
+		{NULL, NULL, ".config/containers/auth.json", "MTpw", "1"},
+		{"XDG_CONFIG_HOME", "c", "c/containers/auth.json", "Mjpw", "2"},
+		{"XDG_RUNTIME_DIR", "r", "r/containers/auth.json", "Mzpw", "3"},
+		{NULL, NULL, ".docker/config.json", "NDpw", "4"},
+		{"DOCKER_CONFIG", "d", "d/config.json", "NTpw", "5"},
+		{"REGISTRY_AUTH_FILE", "f", "f", "Njpw", "6"},
+	};
+	(void)state;
+	assert_user(NULL, NULL);
+	auto_free char *legacy = put(".dockercfg", "{\"r.test\":{\"auth\":\"MDpw\"}}", 0600);
+	assert_user(NULL, "0");
+	for (size_t i = 0; i < array_count(rows); i++) {
+		put_auth(rows[i].file, rows[i].base64);
+		if (rows[i].variable) {
+			auto_free char *value = memory_format("%s/%s", home, rows[i].value);
+			setenv(rows[i].variable, value, 1);
+		}
+		assert_user(NULL, rows[i].user);
+	}
+	auto_free char *missing = memory_format("%s/none", home);
+	setenv("REGISTRY_AUTH_FILE", missing, 1);
+	assert_user(NULL, "5");
+}
+
+static void named_file_must_be_ours_alone(void **state)
+{
+	static const struct {
+		mode_t mode;
+		const char *says;
+	} rows[] = {{0600, NULL}, {0400, NULL}, {0640, "chmod 600"}, {0644, "chmod 600"}, {0602, "chmod 600"}};
+	(void)state;
+	for (size_t i = 0; i < array_count(rows); i++) {
+		struct error err = {.kind = ERR_NONE};
+		auto_free char *path = put("named", "{}", rows[i].mode);
+		struct credential_store *store = credential_store_new(path, &err);
+		assert_int_equal(store == NULL, rows[i].says != NULL);
+		credential_store_free(store);
+		if (rows[i].says && (err.kind != ERR_INVALID || !strstr(err.text, rows[i].says)))
+			fail_msg("%o: %s", (unsigned)rows[i].mode, err.text);
+	}
+}
+
+static void assert_refused(const char *path, const char *says)
+{
+	struct error err = {.kind = ERR_NONE};
+	assert_null(credential_store_new(path, &err));
+	if (err.kind != ERR_INVALID || !strstr(err.text, says))
+		fail_msg("%s: %s", path, err.text);
+}
+
+static void named_file_must_be_a_file(void **state)
+{
+	(void)state;
+	auto_free char *good = put("good", "{}", 0600), *link = memory_format("%s/link", home);
+	auto_free char *fifo = memory_format("%s/fifo", home), *none = memory_format("%s/none", home);
+	assert_int_equal(symlink(good, link), 0);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	assert_refused(link, "symbolic link");
+	assert_refused(fifo, "regular");
+	assert_refused(home, "regular");
+	assert_refused(none, "No such file");
+	auto_free char *broken = put("broken", "{", 0600);
+	assert_refused(broken, "broken");
+}
+
+static void usual_file_that_is_broken_is_told(void **state)
+{
+	struct error err = {.kind = ERR_NONE};
+	(void)state;
+	auto_free char *path = put(".docker/config.json", "{not json", 0600);
+	assert_null(credential_store_new(NULL, &err));
+	assert_int_equal(err.kind, ERR_INVALID);
+	assert_non_null(strstr(err.text, "config.json"));
+}
+
+/* --- what a helper says ---------------------------------------------------------------------------------------------
+ */
+
+static void answer_of_a_helper_is_read_strictly(void **state)
+{
+	static const struct {
+		int status;
+		const char *output, *username, *identity;
+		const char *says; /* NULL: a success */
+	} rows[] = {
+		{0, "{\"ServerURL\":\"r\",\"Username\":\"u\",\"Secret\":\"p\"}", "u", NULL, NULL},
+		{0, "{\"ServerURL\":\"r\",\"Username\":\"<token>\",\"Secret\":\"t\"}", NULL, "t", NULL},
+		{1, "credentials not found in native keychain\n", NULL, NULL, NULL},
+		{1, "  credentials not found in native keychain", NULL, NULL, NULL},
+		{1, "credentials not found in native keychain, maybe", NULL, NULL, "maybe"},
+		{1, "no credentials server URL", NULL, NULL, "no credentials server URL"},
+		{1, "\x1b[2Jsealed\n", NULL, NULL, "sealed"},
+		{-1, "", NULL, NULL, "nothing"},
+		{0, "{\"Username\":\"u\",\"Secret\":\"hunter2\"", NULL, NULL, "did not answer"},
+		{0, "{\"Username\":7,\"Secret\":\"hunter2\"}", NULL, NULL, "did not answer"},
+		{0, "{\"Username\":\"\",\"Secret\":\"hunter2\"}", NULL, NULL, "did not answer"},
+		{0, "{\"Secret\":\"hunter2\"}", NULL, NULL, "did not answer"},
+		{0, "hunter2", NULL, NULL, "did not answer"},
+		{0, "", NULL, NULL, "did not answer"},
+	};
+	(void)state;
+	for (size_t i = 0; i < array_count(rows); i++) {
+		struct credential credential;
+		struct error err = {.kind = ERR_NONE};
+		bool ok = helper_read(rows[i].status, rows[i].output, strlen(rows[i].output), &credential, &err);
+		assert_int_equal(ok, rows[i].says == NULL);
+		if (!ok) {
+			assert_int_equal(err.kind, ERR_UNAUTHORIZED);
+			if (!strstr(err.text, rows[i].says) || strstr(err.text, "hunter2") || strchr(err.text, '\x1b'))
+				fail_msg("%s: %s", rows[i].output, err.text);
+			continue;
+		}
+		if (rows[i].username ? !str_is(credential.username, rows[i].username) : credential.username != NULL)
+			fail_msg("%s", rows[i].output);
+		if (rows[i].identity ? !str_is(credential.identity_token, rows[i].identity)
+				     : credential.identity_token != NULL)
+			fail_msg("%s", rows[i].output);
+		credential_release(&credential);
+	}
+}
+
+static void name_of_a_helper_is_never_a_path(void **state)
+{
+	static const char *const good[] = {"osxkeychain", "ecr-login", "a", "9", "x._-"};
+	static const char *const bad[] = {"", "../x", "a/b", "-x", ".x", "A", "a b", "a\n", "a;b",
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+	(void)state;
+	for (size_t i = 0; i < array_count(good); i++)
+		assert_true(helper_is_name(good[i]));
+	for (size_t i = 0; i < array_count(bad); i++)
+		assert_false(helper_is_name(bad[i]));
+}
+
+static void helper_is_found_in_absolute_directories_alone(void **state)
+{
+	(void)state;
+	auto_free char *plain = put("a/docker-credential-x", "#!/bin/sh\n", 0600);
+	auto_free char *program = put("b/docker-credential-x", "#!/bin/sh\n", 0700);
+	auto_free char *path = memory_format("b::.:%s/a:%s/none:%s/b:/bin", home, home, home);
+	assert_int_equal(chdir(home), 0);
+	auto_free char *found = helper_find("x", path);
+	assert_string_equal(found, program);
+	assert_null(helper_find("y", path));
+	assert_null(helper_find("x", "b"));
+	assert_null(helper_find("x", ""));
+	assert_null(helper_find("x", NULL));
+}
+
+/* --- running them ---------------------------------------------------------------------------------------------------
+ */
+
+struct story {
+	struct credential_store *store;
+	void (*body)(struct story *story);
+};
+
+static void story_main(void *argument)
+{
+	struct story *story = argument;
+	struct error err;
+	story->store = credential_store_new(NULL, &err);
+	assert_non_null(story->store);
+	story->body(story);
+	credential_store_free(story->store);
+}
+
+/* @script: of docker-credential-x, in the directory of the home. */
+static void tell(const char *config, const char *script, void (*body)(struct story *story))
+{
+	struct story story = {.body = body};
+	auto_free char *file = put(".docker/config.json", config, 0600);
+	auto_free char *text = memory_format("#!/bin/sh\ncd %s\n%s\n", home, script);
+	auto_free char *helper = put("bin/docker-credential-x", text, 0700);
+	auto_free char *path = memory_format("%s/bin:/usr/bin:/bin", home);
+	setenv("PATH", path, 1);
+	struct loop *loop = loop_new();
+	loop_run(loop, story_main, &story);
+	loop_free(loop);
+}
+
+static void assert_file(const char *name, const char *want)
+{
+	auto_free char *path = memory_format("%s/%s", home, name);
+	auto_buf struct buf bytes;
+	struct error err;
+	buf_init(&bytes, 1000);
+	if (!file_read(path, &bytes, &err))
+		fail_msg("%s", err.text);
+	assert_string_equal(buf_peek(&bytes), want);
+}
+
+static void find_user(struct story *story, const char *domain, const char *user)
+{
+	struct credential credential;
+	struct error err;
+	if (!credential_store_find(story->store, domain, "a/b", &credential, &err))
+		fail_msg("%s", err.text);
+	if (user ? !str_is(credential.username, user) : !credential_is_anonymous(&credential))
+		fail_msg("%s: %s", domain, credential.username);
+	credential_release(&credential);
+}
+
+static void assert_failure(struct story *story, const char *domain, const char *says)
+{
+	struct credential credential;
+	struct error err = {.kind = ERR_NONE};
+	assert_false(credential_store_find(story->store, domain, "a/b", &credential, &err));
+	assert_int_equal(err.kind, ERR_UNAUTHORIZED);
+	if (!strstr(err.text, says))
+		fail_msg("%s", err.text);
+}
+
+#define ANSWER "echo '{\"ServerURL\":\"s\",\"Username\":\"u\",\"Secret\":\"p\"}'"
+
+static void ask_for_one_host(struct story *story)
+{
+	find_user(story, "r.test:5000", "u");
+	find_user(story, "r.test:5000", "u");
+	find_user(story, "other.test", NULL);
+	assert_file("asked", "get r.test:5000|");
+}
+
+static void helper_is_asked_once_and_for_its_host_alone(void **state)
+{
+	(void)state;
+	tell("{\"credHelpers\":{\"r.test:5000\":\"x\"}}",
+		"echo -n \"$* \" >>asked\ncat >>asked\necho -n '|' >>asked\n" ANSWER, ask_for_one_host);
+}
+
+static void ask_for_docker_hub(struct story *story)
+{
+	find_user(story, "docker.io", "u");
+	assert_file("asked", "https://index.docker.io/v1/");
+}
+
+static void store_is_asked_for_docker_hub_by_its_old_name(void **state)
+{
+	(void)state;
+	tell("{\"credsStore\":\"x\"}", "cat >asked\n" ANSWER, ask_for_docker_hub);
+}
+
+static void ask_many_at_once_task(void *argument)
+{
+	find_user(argument, "r.test", "u");
+}
+
+static void ask_many_at_once(struct story *story)
+{
+	struct group group;
+	group_init(&group, 50);
+	for (int i = 0; i < 50; i++)
+		assert_true(group_spawn(&group, ask_many_at_once_task, story, NULL));
+	group_wait(&group);
+	assert_file("asked", "r.test");
+}
+
+static void many_who_ask_share_one_helper(void **state)
+{
+	(void)state;
+	tell("{\"credsStore\":\"x\"}", "cat >>asked\n" ANSWER, ask_many_at_once);
+}
+
+static void ask_what_fails(struct story *story)
+{
+	assert_failure(story, "r.test", "the vault is sealed");
+	find_user(story, "other.test", "a");
+}
+
+static void helper_that_fails_fails_its_registry_alone(void **state)
+{
+	(void)state;
+	tell("{\"credHelpers\":{\"r.test\":\"x\"},\"auths\":{\"r.test\":{\"auth\":\"YTpi\"},\"other.test\":{\"auth\":"
+	     "\"YTpi\"}}}",
+		"echo the vault is sealed\nexit 1", ask_what_fails);
+}
+
+static void ask_what_is_unknown(struct story *story)
+{
+	find_user(story, "r.test", "a");
+	find_user(story, "none.test", NULL);
+}
+
+static void store_that_knows_nothing_leaves_it_to_auths(void **state)
+{
+	(void)state;
+	tell("{\"credsStore\":\"x\",\"auths\":{\"r.test\":{\"auth\":\"YTpi\"}}}",
+		"echo credentials not found in native keychain\nexit 1", ask_what_is_unknown);
+}
+
+static void store_that_is_not_installed_leaves_it_to_auths(void **state)
+{
+	(void)state;
+	tell("{\"credsStore\":\"missing\",\"auths\":{\"r.test\":{\"auth\":\"YTpi\"}}}", "exit 1", ask_what_is_unknown);
+}
+
+static void ask_what_is_missing(struct story *story)
+{
+	assert_failure(story, "r.test", "docker-credential-missing is not in PATH");
+}
+
+static void helper_of_a_host_must_be_installed(void **state)
+{
+	(void)state;
+	tell("{\"credHelpers\":{\"r.test\":\"missing\"},\"auths\":{\"r.test\":{\"auth\":\"YTpi\"}}}", "exit 1",
+		ask_what_is_missing);
+}
+
+static void ask_by_path(struct story *story)
+{
+	assert_failure(story, "r.test", "name");
+	assert_failure(story, "other.test", "name");
+}
+
+static void helper_named_by_a_path_is_refused(void **state)
+{
+	(void)state;
+	tell("{\"credHelpers\":{\"r.test\":\"../bin/x\"},\"credsStore\":\"x/../x\"}", ANSWER, ask_by_path);
+}
+
+static void ask_the_talkative(struct story *story)
+{
+	assert_failure(story, "r.test", "more than");
+}
+
+static void helper_that_never_ends_its_answer_is_killed(void **state)
+{
+	(void)state;
+	tell("{\"credsStore\":\"x\"}", "exec yes", ask_the_talkative);
+}
+
+static void forget_too_early(struct story *story)
+{
+	assert_false(credential_store_forget(story->store, "r.test"));
+	find_user(story, "r.test", "u");
+	assert_false(credential_store_forget(story->store, "r.test"));
+	assert_false(credential_store_forget(story->store, "other.test"));
+}
+
+static void helper_is_not_asked_again_within_a_minute(void **state)
+{
+	(void)state;
+	tell("{\"credsStore\":\"x\"}", ANSWER, forget_too_early);
+}
+
+int main(void)
+{
+#define IN_HOME(test) cmocka_unit_test_setup_teardown(test, make_home, remove_home)
+	const struct CMUnitTest tests[] = {
+		IN_HOME(first_file_that_exists_is_used),
+		IN_HOME(named_file_must_be_ours_alone),
+		IN_HOME(named_file_must_be_a_file),
+		IN_HOME(usual_file_that_is_broken_is_told),
+		cmocka_unit_test(answer_of_a_helper_is_read_strictly),
+		cmocka_unit_test(name_of_a_helper_is_never_a_path),
+		IN_HOME(helper_is_found_in_absolute_directories_alone),
+		IN_HOME(helper_is_asked_once_and_for_its_host_alone),
+		IN_HOME(store_is_asked_for_docker_hub_by_its_old_name),
+		IN_HOME(many_who_ask_share_one_helper),
+		IN_HOME(helper_that_fails_fails_its_registry_alone),
+		IN_HOME(store_that_knows_nothing_leaves_it_to_auths),
+		IN_HOME(store_that_is_not_installed_leaves_it_to_auths),
+		IN_HOME(helper_of_a_host_must_be_installed),
+		IN_HOME(helper_named_by_a_path_is_refused),
+		IN_HOME(helper_that_never_ends_its_answer_is_killed),
+		IN_HOME(helper_is_not_asked_again_within_a_minute),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
