@@ -252,9 +252,10 @@ int curl_on_close_socket(void *userdata, curl_socket_t fd)
 
 /* --- the transport ------------------------------------------------------------------------------------------------ */
 
-static CURL *take_easy(struct curl_transport *transport)
+/* A used handle keeps its receive buffer, whose size can then not be chosen any more: bulk takes a fresh one. */
+static CURL *take_easy(struct curl_transport *transport, bool bulk)
 {
-	if (transport->spare_count > 0)
+	if (!bulk && transport->spare_count > 0)
 		return transport->spare[--transport->spare_count];
 	CURL *easy = curl_easy_init();
 	if (!easy)
@@ -262,9 +263,9 @@ static CURL *take_easy(struct curl_transport *transport)
 	return easy;
 }
 
-static void give_easy_back(struct curl_transport *transport, CURL *easy)
+static void give_easy_back(struct curl_transport *transport, CURL *easy, bool bulk)
 {
-	if (transport->spare_count == SPARE_HANDLES) {
+	if (bulk || transport->spare_count == SPARE_HANDLES) {
 		curl_easy_cleanup(easy);
 		return;
 	}
@@ -274,7 +275,7 @@ static void give_easy_back(struct curl_transport *transport, CURL *easy)
 
 static void free_stream(struct transport_stream *stream)
 {
-	give_easy_back(stream->transport, stream->easy);
+	give_easy_back(stream->transport, stream->easy, stream->bulk);
 	curl_slist_free_all(stream->headers);
 	free(stream);
 }
@@ -285,7 +286,8 @@ static bool start(struct transport *base, const struct transport_request *reques
 	struct curl_transport *transport = (struct curl_transport *)base;
 	struct transport_stream *fresh = memory_new(1, sizeof *fresh);
 	fresh->transport = transport;
-	fresh->easy = take_easy(transport);
+	fresh->bulk = request->bulk;
+	fresh->easy = take_easy(transport, request->bulk);
 	fresh->events = events;
 	fresh->context = context;
 	fresh->foreign = request->foreign;

@@ -14,6 +14,7 @@ struct curl_transport;
 struct transport_stream {
 	struct curl_transport *transport;
 	CURL *easy;
+	bool bulk;
 	struct curl_slist *headers;
 	const struct transport_events *events;
 	void *context;
