@@ -77,7 +77,7 @@ static bool ping(void *argument, struct error *err)
 		return false;
 	registry->address_class = http_address_class(exchange);
 	registry->pinged = true;
-	struct challenge fresh = {CHALLENGE_NONE};
+	struct challenge fresh = {.scheme = CHALLENGE_NONE};
 	if (http_status(exchange) == 401 &&
 		registry_is_origin_of(registry, exchange)) /* AUTH-1, AUTH-4: else go on without */
 		learn(registry, exchange, &fresh);
@@ -195,7 +195,7 @@ bool registry_authorize(struct registry *registry, const char *repository, const
 void registry_unauthorized(struct registry *registry, const struct authorization *used,
 	const struct http_exchange *exchange, struct scopes *scopes)
 {
-	struct challenge fresh = {CHALLENGE_NONE};
+	struct challenge fresh = {.scheme = CHALLENGE_NONE};
 	if (exchange && registry_is_origin_of(registry, exchange))
 		learn(registry, exchange, &fresh);
 	if (fresh.scheme == CHALLENGE_BEARER && fresh.scope && scopes)

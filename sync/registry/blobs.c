@@ -3,6 +3,8 @@
 #include "base/memory.h"
 #include "sync/registry/links.h"
 
+#include <inttypes.h>
+
 /* --- is it there ---------------------------------------------------------------------------------------------------
  */
 
@@ -55,9 +57,10 @@ static bool judge_reply(const struct http_exchange *exchange, const struct descr
 			return error_set(
 				err, ERR_PROTOCOL, "%s: another range than was asked for", http_what(exchange));
 	}
-	if (length >= 0 && length != blob->size - first)
-		return error_set(err, ERR_CORRUPT, "%s: %lld bytes, and not %lld", http_what(exchange),
-			(long long)length, (long long)(blob->size - first));
+	int64_t expected = blob->size - first;
+	if (length >= 0 && length != expected)
+		return error_set(err, ERR_CORRUPT, "%s: %" PRId64 " bytes, and not %" PRId64, http_what(exchange),
+			length, expected);
 	return true;
 }
 
@@ -115,8 +118,8 @@ static bool read_some(struct blob_reader *reader, void *bytes, size_t capacity, 
 	if (!http_read(reader->exchange, bytes, capacity, got, err))
 		return false;
 	if (*got == 0)
-		return error_set(err, ERR_UNAVAILABLE, "%s: ended %lld bytes early", http_what(reader->exchange),
-			(long long)(reader->skip + reader->left));
+		return error_set(err, ERR_UNAVAILABLE, "%s: ended %" PRId64 " bytes early", http_what(reader->exchange),
+			reader->skip + reader->left);
 	return true;
 }
 

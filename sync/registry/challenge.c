@@ -91,14 +91,14 @@ static void consider(struct challenge *best, struct challenge *fresh)
 	if (usable && fresh->scheme > best->scheme) {
 		challenge_release(best);
 		*best = *fresh;
-		*fresh = (struct challenge){CHALLENGE_NONE};
+		*fresh = (struct challenge){.scheme = CHALLENGE_NONE};
 	}
 	challenge_release(fresh);
 }
 
 void challenge_read(struct challenge *challenge, const char *header)
 {
-	struct challenge fresh = {CHALLENGE_NONE};
+	struct challenge fresh = {.scheme = CHALLENGE_NONE};
 	for (const char *p = header; *p;) {
 		if (!is_token_byte(*p)) {
 			p++;
@@ -122,5 +122,5 @@ void challenge_release(struct challenge *challenge)
 	free(challenge->realm);
 	free(challenge->service);
 	free(challenge->scope);
-	*challenge = (struct challenge){CHALLENGE_NONE};
+	*challenge = (struct challenge){.scheme = CHALLENGE_NONE};
 }

@@ -124,10 +124,10 @@ static bool read_usual_file(struct credential_store *store, struct error *err)
 
 static bool read_file(struct credential_store *store, const char *auth_file, struct error *err)
 {
-	auto_buf struct buf bytes;
-	struct error why;
 	if (!auth_file)
 		return read_usual_file(store, err);
+	auto_buf struct buf bytes;
+	struct error why;
 	buf_init(&bytes, LIMIT_AUTH_FILE_BYTES);
 	if (!read_named_file(auth_file, &bytes, &why))
 		return error_set(err, ERR_INVALID, "%s", why.text);

@@ -98,14 +98,13 @@ static void read_words(const char *body, size_t length, struct words *words)
 static enum error_kind refine(enum error_kind kind, const char *code)
 {
 	static const struct {
-		enum error_kind said;
 		const char *code;
-		enum error_kind meant;
+		enum error_kind said, meant;
 	} rows[] = {
-		{ERR_DENIED, "UNSUPPORTED", ERR_UNSUPPORTED},
-		{ERR_DENIED, "TOOMANYREQUESTS", ERR_RATE_LIMITED},
-		{ERR_UNSUPPORTED, "DENIED", ERR_DENIED}, /* Quay's read-only namespaces: 405 */
-		{ERR_UNSUPPORTED, "UNAUTHORIZED", ERR_DENIED},
+		{"UNSUPPORTED", ERR_DENIED, ERR_UNSUPPORTED},
+		{"TOOMANYREQUESTS", ERR_DENIED, ERR_RATE_LIMITED},
+		{"DENIED", ERR_UNSUPPORTED, ERR_DENIED}, /* Quay's read-only namespaces: 405 */
+		{"UNAUTHORIZED", ERR_UNSUPPORTED, ERR_DENIED},
 	};
 	for (size_t i = 0; i < array_count(rows); i++)
 		if (rows[i].said == kind && str_is_nocase(rows[i].code, code))

@@ -3,6 +3,8 @@
 #include "base/memory.h"
 #include "scheduler/latch.h"
 
+#include <assert.h>
+
 struct flight {
 	struct latch landed;
 	struct error outcome; /* ERR_NONE: it went well */
@@ -41,6 +43,7 @@ bool flight_share(
 		flight->users++;
 		bool landed = latch_wait(&flight->landed, err);
 		struct error outcome = flight->outcome;
+		assert(!landed || *slot != flight); /* who flew has left the slot to the next */
 		leave(flight);
 		if (!landed)
 			return false;

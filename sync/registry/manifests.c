@@ -28,7 +28,7 @@ static char *type_of(const struct reply *reply)
 static bool digest_header(const struct reply *reply, struct digest *digest)
 {
 	const char *header = reply_header(reply, "Docker-Content-Digest");
-	*digest = (struct digest){DIGEST_NONE};
+	*digest = (struct digest){.algorithm = DIGEST_NONE};
 	return header && digest_parse(header, digest, NULL) && digest_is_verifiable(digest);
 }
 
@@ -121,7 +121,7 @@ bool registry_manifest_head(struct registry *registry, const char *repository, c
 		return reply_refused(registry, &reply, err);
 	struct digest digest;
 	if (!digest_header(&reply, &digest))
-		digest = (struct digest){DIGEST_NONE};
+		digest = (struct digest){.algorithm = DIGEST_NONE};
 	set_descriptor(descriptor, &reply, &digest, http_content_length(reply.exchange));
 	return true;
 }
@@ -164,7 +164,7 @@ static bool altered(const char *what, struct error *err)
 static bool confirm(struct registry *registry, const char *repository, const char *reference,
 	const struct digest *digest, const char *what, struct error *err)
 {
-	struct descriptor stored;
+	struct descriptor stored = {.size = -1};
 	if (!registry_manifest_head(registry, repository, reference, &stored, err))
 		return error_wrap(err, "%s: not confirmed", what);
 	bool told = !digest_is_empty(&stored.digest) && stored.digest.algorithm == digest->algorithm;

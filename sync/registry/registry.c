@@ -45,9 +45,9 @@ void registry_free(struct registry *registry)
 	if (registry->configured)
 		credential_release(registry->configured);
 	free(registry->configured);
-	free((char *)(uintptr_t)registry->tls.ca_file);
-	free((char *)(uintptr_t)registry->tls.client_certificate_file);
-	free((char *)(uintptr_t)registry->tls.client_key_file);
+	free((char *)registry->tls.ca_file);
+	free((char *)registry->tls.client_certificate_file);
+	free((char *)registry->tls.client_key_file);
 	free(registry->base);
 	free(registry->domain);
 	free(registry);

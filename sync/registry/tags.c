@@ -111,7 +111,7 @@ static bool read_page(struct tag_pages *pages, const struct buf *body, size_t *l
 	for (size_t i = 0; i < *listed; i++) {
 		const char *tag = json_string_value(json_array_get(tags, i));
 		if (tag && reference_is_tag(tag)) /* TAG-2 */
-			pages->tags[pages->count++] = (char *)(uintptr_t)tag;
+			pages->tags[pages->count++] = (char *)tag;
 	}
 	sort_and_drop_repeated(pages);
 	return true;

@@ -61,7 +61,7 @@ static void strongest_challenge_is_kept(void **state)
 	};
 	(void)state;
 	for (size_t i = 0; i < array_count(rows); i++) {
-		struct challenge challenge = {CHALLENGE_NONE};
+		struct challenge challenge = {.scheme = CHALLENGE_NONE};
 		for (size_t k = 0; k < 2 && rows[i].lines[k]; k++)
 			challenge_read(&challenge, rows[i].lines[k]);
 		bool right = challenge.scheme == rows[i].scheme;
