@@ -19,10 +19,9 @@ static void refusal_is_one_line_with_the_servers_words(void **state)
 		enum error_kind kind;
 		const char *body, *text, *why;
 	} rows[] = {
-		{401,
-			"{\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"authentication "
-			"required\",\"detail\":[1]}]}",
-			ERR_UNAUTHORIZED, "what: 401 Unauthorized: UNAUTHORIZED: authentication required", "docker"},
+		{401, ERR_UNAUTHORIZED,
+			"{\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"log in\",\"detail\":[1]}]}",
+			"what: 401 Unauthorized: UNAUTHORIZED: log in", "docker"},
 		{404, ERR_NOT_FOUND, "{\"errors\":[{\"code\":\"NAME_UNKNOWN\"},{\"code\":\"OTHER\"}]}",
 			"what: 404 Not Found: NAME_UNKNOWN", "no message; the first of several"},
 		{403, ERR_DENIED, "{\"errors\":[{\"message\":\"no\"}]}", "what: 403 Forbidden: no", "no code"},
