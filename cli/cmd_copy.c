@@ -9,7 +9,7 @@ struct copy {
 	size_t platform_count;
 	bool verify_layers;
 	/* made while the job is added, and used until the run has ended */
-	char *source_name, *target_repository;
+	char *source_name;
 };
 
 static bool parse_options(const struct arguments *arguments, struct copy *copy, struct error *err)
@@ -31,32 +31,29 @@ static bool parse_places(const struct arguments *arguments, struct copy *copy, s
 		!place_parse(arguments->operands[1], &copy->target, err))
 		return false;
 	bool many = copy->source.every_tag || (copy->source.is_layout && !copy->source.name);
-	if (!many && copy->source.has_reference)
+	if (!many && !copy->source.is_layout)
 		reference_default_tag(&copy->source.reference);
 	if (copy->target.every_tag)
 		return error_set(err, ERR_INVALID, "%s: a target has no :*", arguments->operands[1]);
-	if (copy->target.has_reference && !digest_is_empty(&copy->target.reference.digest))
+	if (!digest_is_empty(&copy->target.reference.digest))
 		return error_set(err, ERR_INVALID, "%s: a target has a tag, not a digest", arguments->operands[1]);
-	if (many && (copy->target.name || (copy->target.has_reference && copy->target.reference.tag)))
+	if (many && (copy->target.name || copy->target.reference.tag))
 		return error_set(err, ERR_INVALID, "%s: many images cannot share one tag", arguments->operands[1]);
 	return true;
 }
 
+/* A name without a repository is a tag of the source's: beside it stands the full name, for containerd (LAY-10). */
 static bool open_layout_target(struct run *run, struct copy *copy, struct run_target *target, struct error *err)
 {
 	const struct place *to = &copy->target;
-	bool bare = to->name && !to->has_reference;
+	bool bare = to->name && !*to->name_repository;
 	if (!run_layout(run, to->directory, LAYOUT_WRITE, bare, &target->endpoint, err))
 		return false;
-	if (to->has_reference) {
-		target->repository = copy->target_repository = reference_name(&to->reference);
-		target->tag = to->reference.tag;
-	} else if (copy->source.has_reference) { /* the source's canonical name (LAY-9) */
+	target->tag = to->name_tag;
+	if (to->name && !bare)
+		target->repository = to->name_repository;
+	else if (!copy->source.is_layout)
 		target->repository = copy->source_name = reference_name(&copy->source.reference);
-		target->tag = to->name;
-	} else {
-		target->tag = to->name;
-	}
 	return true;
 }
 
@@ -72,8 +69,8 @@ static bool open_target(struct run *run, struct copy *copy, struct run_target *t
 	}
 	target->repository = to->reference.repository;
 	target->tag = to->reference.tag;
-	if (!target->tag && copy->source.name) /* a layout's image keeps its tag, if its name has one */
-		target->tag = copy->source.has_reference ? copy->source.reference.tag : copy->source.name;
+	if (!target->tag && copy->source.name) /* a layout's image keeps its tag */
+		target->tag = copy->source.name_tag;
 	return true;
 }
 
@@ -100,7 +97,6 @@ static void copy_release(struct copy *copy)
 	place_release(&copy->source);
 	place_release(&copy->target);
 	free(copy->source_name);
-	free(copy->target_repository);
 }
 
 int command_copy(const struct arguments *arguments)

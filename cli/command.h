@@ -9,6 +9,7 @@
 #include "sync/mirror/report.h"
 
 #include <stddef.h>
+#include <stdio.h>
 
 enum option_id {
 	OPTION_HELP,
@@ -55,7 +56,7 @@ must_check bool command_parse(
 	const struct command *command, int argc, char **argv, struct arguments *arguments, struct error *err);
 
 void command_print_help(const struct command *command);
-void command_print_overview(void);
+void command_print_overview(FILE *out);
 /** All of it as the text of a manual page, in roff. */
 void command_print_manual(void);
 

@@ -208,14 +208,16 @@ void command_print_help(const struct command *command)
 	printf("\nExamples:\n%s\nExit codes:\n%s", command->examples, exit_codes);
 }
 
-void command_print_overview(void)
+void command_print_overview(FILE *out)
 {
-	printf("dray mirrors container images between registries and OCI layouts, and proves every byte it moved.\n\n"
-	       "Usage: dray COMMAND [OPTIONS] ...\n\nCommands:\n");
+	fprintf(out,
+		"dray mirrors container images between registries and OCI layouts, and proves every byte it moved.\n\n"
+		"Usage: dray COMMAND [OPTIONS] ...\n\nCommands:\n");
 	for (size_t i = 0; i < command_count; i++)
-		printf("  %-14s %s\n", commands[i].name, commands[i].summary);
-	printf("\n  dray COMMAND --help shows the options, examples and exit codes of a command.\n"
-	       "  dray --version shows the version, and those of its libraries.\n");
+		fprintf(out, "  %-14s %s\n", commands[i].name, commands[i].summary);
+	fprintf(out, "\n  dray COMMAND --help shows the options, examples and exit codes of a command.\n"
+		     "  dray --manual shows all of that as a manual page: dray --manual | man -l -\n"
+		     "  dray --version shows the version, and those of its libraries.\n");
 }
 
 static void print_roff(const char *text)

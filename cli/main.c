@@ -25,14 +25,23 @@ static int print_version(void)
 	return EXIT_DONE;
 }
 
+static bool asks_for_help(const char *word)
+{
+	return str_is(word, "--help") || str_is(word, "-h") || str_is(word, "help");
+}
+
 static int run(int argc, char **argv)
 {
 	struct arguments arguments;
 	struct error err;
 	int used = 0;
-	if (argc < 2 || str_is(argv[1], "--help") || str_is(argv[1], "-h") || str_is(argv[1], "help")) {
-		command_print_overview();
-		return argc < 2 ? EXIT_USAGE : EXIT_DONE;
+	if (argc < 2) {
+		command_print_overview(stderr);
+		return EXIT_USAGE;
+	}
+	if (asks_for_help(argv[1]) || (str_is(argv[1], "config") && argc > 2 && asks_for_help(argv[2]))) {
+		command_print_overview(stdout);
+		return EXIT_DONE;
 	}
 	if (str_is(argv[1], "--version"))
 		return print_version();

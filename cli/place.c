@@ -5,6 +5,17 @@
 
 #include <string.h>
 
+/* A name is kept as it stands, whatever its form (LAY-14); the parts are what the endpoint joins again. */
+static void split_name(struct place *place)
+{
+	struct digest digest;
+	const char *colon = strrchr(place->name, ':');
+	bool whole = !colon || !reference_is_tag(colon + 1) || digest_parse(place->name, &digest, NULL);
+	size_t head = whole ? 0 : (size_t)(colon - place->name);
+	place->name_repository = memory_text_of(place->name, head);
+	place->name_tag = memory_text(whole ? place->name : colon + 1);
+}
+
 static bool parse_layout(const char *text, struct place *place, struct error *err)
 {
 	size_t length = strcspn(text, ":");
@@ -17,11 +28,7 @@ static bool parse_layout(const char *text, struct place *place, struct error *er
 	if (!text[length + 1])
 		return error_set(err, ERR_INVALID, "oci:%s: the name is empty", text);
 	place->name = memory_text(text + length + 1);
-	/* A full reference is known by its slash; anything else is a name as it stands (LAY-14). */
-	if (strchr(place->name, '/') && reference_parse(place->name, &place->reference, NULL)) {
-		place->has_reference = true;
-		reference_default_tag(&place->reference);
-	}
+	split_name(place);
 	return true;
 }
 
@@ -36,7 +43,6 @@ static bool parse_registry(const char *text, struct place *place, struct error *
 		return error_set(err, ERR_INVALID, "%s: only REPOSITORY:* is supported by this version", text);
 	if (!reference_parse(copy, &place->reference, err))
 		return false;
-	place->has_reference = true;
 	if (place->every_tag && (place->reference.tag || !digest_is_empty(&place->reference.digest)))
 		return error_set(err, ERR_INVALID, "%s: a tag and :* exclude each other", text);
 	return true;
@@ -59,8 +65,9 @@ void place_release(struct place *place)
 {
 	free(place->directory);
 	free(place->name);
-	if (place->has_reference)
-		reference_release(&place->reference);
+	free(place->name_repository);
+	free(place->name_tag);
+	reference_release(&place->reference);
 	*place = (struct place){0};
 }
 
@@ -71,8 +78,8 @@ bool place_open_source(struct run *run, const struct place *place, struct endpoi
 	*reference = NULL;
 	if (place->is_layout) {
 		if (place->name) {
-			*repository = "";
-			*reference = place->name;
+			*repository = place->name_repository;
+			*reference = place->name_tag;
 		}
 		return run_layout(run, place->directory, LAYOUT_READ, false, endpoint, err);
 	}

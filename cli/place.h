@@ -12,8 +12,9 @@ struct place {
 	bool every_tag;             /* REPOSITORY:* */
 	char *directory;            /* of a layout */
 	char *name;                 /* in a layout: what stands behind DIR:, or NULL */
-	struct reference reference; /* of a registry; in a layout that of @name, if it is a full reference */
-	bool has_reference;
+	char *name_repository;      /* and its two parts: "x:1" is "x" and "1"; "latest" or a digest is "" and itself */
+	char *name_tag;
+	struct reference reference; /* of a registry */
 };
 
 /** ERR_INVALID: says what is wrong, and names what this version does not support. */

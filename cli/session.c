@@ -11,7 +11,8 @@
 
 static int fail_before_contact(const struct error *err)
 {
-	int code = common_fail(SIDE_TARGET, err);
+	bool at_source = err->kind == ERR_NOT_FOUND || err->kind == ERR_CORRUPT; /* a layout that is none */
+	int code = common_fail(at_source ? SIDE_SOURCE : SIDE_TARGET, err);
 	return code == EXIT_TARGET ? EXIT_USAGE : code;
 }
 

@@ -241,6 +241,8 @@ static bool try_remembered_mount(struct ensure *e, struct want *want)
 static void look(struct ensure *e, struct want *want)
 {
 	const struct holder *near = neighbour(e->blob, want);
+	if (endpoint_is_layout(want->endpoint))
+		near = NULL; /* one store for all its repositories */
 	if (near && try_mount(e, want, near->repository))
 		return;
 	bool present = false;

@@ -480,6 +480,7 @@ static void record(struct image *image, struct image_target *target)
 {
 	struct outcome *outcome = &target->outcome;
 	bool failed = !outcome_is_well(outcome);
+	image->run->report.places_done += target->unchanged || target->written;
 	if (target->unchanged || image->run->dry_run)
 		return;
 	struct job_record row = {

@@ -74,6 +74,6 @@ int report_exit_code(const struct report *report)
 		return EXIT_LOCAL;
 	if (report->stopped_by)
 		return EXIT_SIGNAL + report->stopped_by;
-	bool some_done = report->images.copied + report->images.unchanged + report->images.pending > 0;
+	bool some_done = report->places_done + report->images.pending > 0;
 	return worst != EXIT_DONE && some_done ? EXIT_PARTIAL : (int)worst;
 }

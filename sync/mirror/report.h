@@ -48,6 +48,7 @@ struct report {
 	struct {
 		int64_t total, copied, unchanged, failed, pending; /* pending: a dry run would copy them */
 	} images;
+	int64_t places_done; /* an image at one of its targets, as it should be */
 	struct {
 		int64_t unique, downloaded, reread, uploaded, mounted, present, unproven;
 	} blobs;

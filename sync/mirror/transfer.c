@@ -16,6 +16,7 @@
  */
 #include "sync/mirror/internal.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "scheduler/loop.h"
 #include "scheduler/pool.h"
@@ -66,9 +67,20 @@ static bool read_all(struct transfer *transfer, struct verifier *verifier, struc
 	}
 }
 
+/* LYR-3: what the bytes are stands over what they are called. */
+static void warn_of_wrong_type(const struct transfer *transfer, const struct verifier *verifier)
+{
+	char name[24];
+	if (transfer->want_diff_id && media_kind(transfer->blob.media_type) == MEDIA_LAYER &&
+		verifier_decoder(verifier) != media_decoder(transfer->blob.media_type))
+		log_warning("%s: layer %s is not what its media type %s says; it is proven as what it is",
+			transfer->image, digest_short(&transfer->blob.digest, name), transfer->blob.media_type);
+}
+
 static void learn(struct transfer *transfer, struct verifier *verifier)
 {
 	struct fact *fact = &transfer->fact;
+	warn_of_wrong_type(transfer, verifier);
 	switch (verifier_diff_id(verifier, &fact->diff_id, &fact->broken)) {
 	case DIFF_ID_NONE:
 		break;

@@ -29,7 +29,7 @@ BAD = {
     "bad target": (GOOD.replace("127.0.0.1:9/b", "127.0.0.1:9/b//c"), 4, ["b//c"]),
     "duplicate target": (GOOD.replace("[127.0.0.1:9/b]", "[127.0.0.1:9/b, 127.0.0.1:9/b]"), 4, ["127.0.0.1:9/b"]),
     "two sources on one target": (
-        GOOD + "  - source: 127.0.0.1:9/other\n    targets: [127.0.0.1:9/b]\n", 6, ["127.0.0.1:9/b", "merge"]),
+        GOOD + "  - source: 127.0.0.1:9/other\n    targets: [127.0.0.1:9/b]\n", 5, ["127.0.0.1:9/b", "merge"]),
     "no target": ("version: 1\nrepos:\n  - 127.0.0.1:9/a\n", 3, ["target"]),
     "duplicate key": (GOOD + "version: 1\n", 5, ["version"]),
     "not YAML": (GOOD + "  - [\n", None, []),

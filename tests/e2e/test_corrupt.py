@@ -132,10 +132,20 @@ def test_too_few_diff_ids(source, target, repo, tmp_path):
     Case(source, target, repo, tmp_path, bad=images.Image(layers, diff_ids=[layers[0].diff_id])).check()
 
 
-def test_layer_that_is_no_gzip_at_all(source, target, repo, tmp_path):
+# covers: LYR-3
+def test_layer_that_is_not_what_its_media_type_says_is_proven_as_what_it_is(source, target, repo, tmp_path):
     layer = images.Layer(f"{repo} liar", compression="plain")
     layer.media_type = images.COMPRESSIONS["gzip"][0]
-    Case(source, target, repo, tmp_path, bad=images.Image([layer])).check()
+    image = images.Image([layer])
+    images.push(source, repo, "1", image)
+    config = dray.write_config(tmp_path / "c.yaml", f"""\
+repos:
+  - source: {source.address}/{repo}
+    targets: [{target.address}/{repo}]
+""")
+    result = dray.sync(config).expect(0).says("media type", "gzip")
+    assert result.report["verified"]["diff_ids"] == 1
+    assert target.manifests(repo) == {image.digest}
 
 
 def test_digests_alone_are_checked_when_that_is_asked_for(source, target, repo, tmp_path):
