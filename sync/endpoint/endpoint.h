@@ -5,8 +5,8 @@
  * An endpoint is one host or one directory. Images in it have a name: the repository (in a layout: the name that
  * stands before the tag in index.json, LAY-9), and a tag or a digest.
  *
- * Content is only fetched against a descriptor. Every call may wait, and fails as sync/registry/registry.h lists, or with
- * ERR_IO for a layout's disk. Errors name the endpoint.
+ * Content is only fetched against a descriptor. Every call may wait, and fails as sync/registry/registry.h lists, or
+ * with ERR_IO for a layout's disk. Errors name the endpoint.
  */
 #ifndef DRAY_SYNC_ENDPOINT_ENDPOINT_H
 #define DRAY_SYNC_ENDPOINT_ENDPOINT_H
@@ -27,11 +27,11 @@ enum layout_mode {
 };
 
 /**
- * The endpoint of the layout at @directory. @bare_tags: names are tags alone (LAY-10), else canonical references (LAY-9).
- * ERR_IO, ERR_CORRUPT (index.json), ERR_NOT_FOUND. Waits.
+ * The endpoint of the layout at @directory. @bare_tags: names are tags alone (LAY-10), else canonical references
+ * (LAY-9). ERR_IO, ERR_CORRUPT (index.json), ERR_NOT_FOUND. Waits.
  */
-must_check bool endpoint_open_layout(const char *directory, enum layout_mode mode, bool bare_tags,
-	struct endpoint **endpoint, struct error *err);
+must_check bool endpoint_open_layout(
+	const char *directory, enum layout_mode mode, bool bare_tags, struct endpoint **endpoint, struct error *err);
 
 /** Write what is pending (see endpoint_flush()), close. NULL is fine. */
 void endpoint_free(struct endpoint *endpoint);

@@ -1,0 +1,120 @@
+/*
+ * The seam: each call goes to the endpoint's own kind.
+ */
+#include "sync/endpoint/internal.h"
+
+void endpoint_free(struct endpoint *endpoint)
+{
+	if (endpoint)
+		endpoint->ops->release(endpoint);
+}
+
+const char *endpoint_name(const struct endpoint *endpoint)
+{
+	return endpoint->name;
+}
+
+char *endpoint_reference(const struct endpoint *endpoint, const char *repository, const char *reference)
+{
+	return endpoint->ops->reference(endpoint, repository, reference);
+}
+
+bool endpoint_is_layout(const struct endpoint *endpoint)
+{
+	return endpoint->is_layout;
+}
+
+struct gate *endpoint_blob_gate(struct endpoint *endpoint)
+{
+	return endpoint->blob_gate;
+}
+
+struct name_pages *endpoint_list(struct endpoint *endpoint, const char *repository)
+{
+	return endpoint->ops->list(endpoint, repository);
+}
+
+bool name_pages_next(struct name_pages *pages, const struct image_name **names, size_t *count, struct error *err)
+{
+	return pages->ops->pages_next(pages, names, count, err);
+}
+
+void name_pages_free(struct name_pages *pages)
+{
+	if (pages)
+		pages->ops->pages_free(pages);
+}
+
+bool endpoint_resolve(struct endpoint *endpoint, const char *repository, const char *reference, struct descriptor *root,
+	struct error *err)
+{
+	return endpoint->ops->resolve(endpoint, repository, reference, root, err);
+}
+
+bool endpoint_manifest(struct endpoint *endpoint, const char *repository, const struct descriptor *wanted,
+	struct buf *bytes, char **media_type, struct error *err)
+{
+	return endpoint->ops->manifest(endpoint, repository, wanted, bytes, media_type, err);
+}
+
+bool endpoint_blob_open(struct endpoint *endpoint, const char *repository, const struct descriptor *blob,
+	int64_t offset, struct endpoint_reader **reader, struct error *err)
+{
+	return endpoint->ops->blob_open(endpoint, repository, blob, offset, reader, err);
+}
+
+bool endpoint_reader_read(struct endpoint_reader *reader, void *bytes, size_t capacity, size_t *got, struct error *err)
+{
+	return reader->ops->reader_read(reader, bytes, capacity, got, err);
+}
+
+void endpoint_reader_close(struct endpoint_reader *reader)
+{
+	if (reader)
+		reader->ops->reader_close(reader);
+}
+
+bool endpoint_blob_present(struct endpoint *endpoint, const char *repository, const struct descriptor *blob,
+	bool *present, struct error *err)
+{
+	return endpoint->ops->blob_present(endpoint, repository, blob, present, err);
+}
+
+bool endpoint_blob_mount(struct endpoint *endpoint, const char *repository, const char *from_repository,
+	const struct descriptor *blob, bool *mounted, struct endpoint_writer **writer, struct error *err)
+{
+	return endpoint->ops->blob_mount(endpoint, repository, from_repository, blob, mounted, writer, err);
+}
+
+bool endpoint_blob_create(struct endpoint *endpoint, const char *repository, const struct descriptor *blob,
+	struct endpoint_writer **writer, struct error *err)
+{
+	return endpoint->ops->blob_create(endpoint, repository, blob, writer, err);
+}
+
+bool endpoint_writer_write(struct endpoint_writer *writer, const void *bytes, size_t length, struct error *err)
+{
+	return writer->ops->writer_write(writer, bytes, length, err);
+}
+
+bool endpoint_writer_commit(struct endpoint_writer *writer, struct error *err)
+{
+	return writer->ops->writer_commit(writer, err);
+}
+
+void endpoint_writer_free(struct endpoint_writer *writer)
+{
+	if (writer)
+		writer->ops->writer_free(writer);
+}
+
+bool endpoint_manifest_put(struct endpoint *endpoint, const char *repository, const char *tag,
+	const struct descriptor *manifest, const void *bytes, struct error *err)
+{
+	return endpoint->ops->manifest_put(endpoint, repository, tag, manifest, bytes, err);
+}
+
+bool endpoint_flush(struct endpoint *endpoint, struct error *err)
+{
+	return endpoint->ops->flush(endpoint, err);
+}

@@ -1,0 +1,63 @@
+/*
+ * What a kind of endpoint is made of: one table of functions, each with the contract of the call of the same name in
+ * endpoint.h. The structs here are the heads of those that a kind makes; they come first in them.
+ */
+#ifndef DRAY_SYNC_ENDPOINT_INTERNAL_H
+#define DRAY_SYNC_ENDPOINT_INTERNAL_H
+
+#include "sync/endpoint/endpoint.h"
+
+struct endpoint_ops {
+	void (*release)(struct endpoint *endpoint);
+	char *(*reference)(const struct endpoint *endpoint, const char *repository, const char *reference);
+
+	struct name_pages *(*list)(struct endpoint *endpoint, const char *repository);
+	bool (*pages_next)(struct name_pages *pages, const struct image_name **names, size_t *count, struct error *err);
+	void (*pages_free)(struct name_pages *pages);
+
+	bool (*resolve)(struct endpoint *endpoint, const char *repository, const char *reference,
+		struct descriptor *root, struct error *err);
+	bool (*manifest)(struct endpoint *endpoint, const char *repository, const struct descriptor *wanted,
+		struct buf *bytes, char **media_type, struct error *err);
+
+	bool (*blob_open)(struct endpoint *endpoint, const char *repository, const struct descriptor *blob,
+		int64_t offset, struct endpoint_reader **reader, struct error *err);
+	bool (*reader_read)(
+		struct endpoint_reader *reader, void *bytes, size_t capacity, size_t *got, struct error *err);
+	void (*reader_close)(struct endpoint_reader *reader);
+
+	bool (*blob_present)(struct endpoint *endpoint, const char *repository, const struct descriptor *blob,
+		bool *present, struct error *err);
+	bool (*blob_mount)(struct endpoint *endpoint, const char *repository, const char *from_repository,
+		const struct descriptor *blob, bool *mounted, struct endpoint_writer **writer, struct error *err);
+	bool (*blob_create)(struct endpoint *endpoint, const char *repository, const struct descriptor *blob,
+		struct endpoint_writer **writer, struct error *err);
+	bool (*writer_write)(struct endpoint_writer *writer, const void *bytes, size_t length, struct error *err);
+	bool (*writer_commit)(struct endpoint_writer *writer, struct error *err);
+	void (*writer_free)(struct endpoint_writer *writer);
+
+	bool (*manifest_put)(struct endpoint *endpoint, const char *repository, const char *tag,
+		const struct descriptor *manifest, const void *bytes, struct error *err);
+	bool (*flush)(struct endpoint *endpoint, struct error *err);
+};
+
+struct endpoint {
+	const struct endpoint_ops *ops;
+	const char *name; /* borrowed from the kind's own struct */
+	struct gate *blob_gate;
+	bool is_layout;
+};
+
+struct name_pages {
+	const struct endpoint_ops *ops;
+};
+
+struct endpoint_reader {
+	const struct endpoint_ops *ops;
+};
+
+struct endpoint_writer {
+	const struct endpoint_ops *ops;
+};
+
+#endif

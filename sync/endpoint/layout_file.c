@@ -1,0 +1,249 @@
+#include "sync/endpoint/layout_file.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/str.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+
+#define STORES "blobs"
+#define INGEST "ingest"
+#define PREFIX "dray-"
+
+static const int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+
+const char *layout_blob_path(const struct digest *digest, char out[BLOB_PATH_MAX])
+{
+	char algorithm[32];
+	snprintf(out, BLOB_PATH_MAX, STORES "/%s/%s", digest_algorithm_name(digest, algorithm), digest_encoded(digest));
+	return out;
+}
+
+/* Why an open failed; what stands in the way of O_NOFOLLOW and O_DIRECTORY is the layout's fault, not the disk's. */
+static bool open_failed(const char *shown, struct error *err)
+{
+	if (errno == ENOENT)
+		return error_set(err, ERR_NOT_FOUND, "%s: no such file", shown);
+	if (errno == ELOOP || errno == ENOTDIR || errno == ENXIO)
+		return error_set(
+			err, ERR_CORRUPT, "%s: not what a layout has there, but a link or a special file", shown);
+	return error_errno(err, "%s", shown);
+}
+
+int layout_open_file(int directory, const char *name, const char *shown, struct stat *status, struct error *err)
+{
+	/* O_NONBLOCK: a FIFO must not hang us (T-39). */
+	int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0) {
+		open_failed(shown, err);
+		return -1;
+	}
+	if (fstat(fd, status) != 0)
+		error_errno(err, "%s", shown);
+	else if (!S_ISREG(status->st_mode))
+		error_set(err, ERR_CORRUPT, "%s: not a regular file", shown);
+	else
+		return fd;
+	close(fd);
+	return -1;
+}
+
+bool layout_read_file(int fd, void *bytes, size_t size, const char *shown, struct error *err)
+{
+	size_t have = 0;
+	while (have < size) {
+		ssize_t got = pread(fd, (char *)bytes + have, size - have, (off_t)have);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return error_errno(err, "%s", shown);
+		if (got == 0)
+			return error_set(err, ERR_CORRUPT, "%s: ends after %zu of %zu bytes", shown, have, size);
+		have += (size_t)got;
+	}
+	return true;
+}
+
+bool layout_load_file(int directory, const char *name, struct buf *bytes, struct stat *status, struct error *err)
+{
+	auto_close int fd = layout_open_file(directory, name, name, status, err);
+	if (fd < 0)
+		return false;
+	if (status->st_size > (off_t)bytes->maximum)
+		return error_set(err, ERR_TOO_LARGE, "%s: %jd bytes, and at most %zu are read", name,
+			(intmax_t)status->st_size, bytes->maximum);
+	size_t size = (size_t)status->st_size;
+	auto_free char *content = memory_new(size + 1, 1);
+	return layout_read_file(fd, content, size, name, err) && buf_append(bytes, content, size, err);
+}
+
+/* --- blobs ----------------------------------------------------------------------------------------------------- */
+
+/* A directory below @parent, made first if it is not there. */
+static int open_directory(int parent, const char *name, bool make, struct error *err)
+{
+	int fd = openat(parent, name, directory_flags);
+	if (fd < 0 && errno == ENOENT && make) {
+		if (mkdirat(parent, name, 0755) != 0 && errno != EEXIST)
+			error_errno(err, "%s", name);
+		else if (fsync(parent) != 0)
+			error_errno(err, "%s: fsync", name);
+		else
+			return open_directory(parent, name, false, err);
+		return -1;
+	}
+	if (fd < 0)
+		open_failed(name, err);
+	return fd;
+}
+
+int layout_open_store(int root, const struct digest *digest, bool make, struct error *err)
+{
+	char algorithm[32];
+	if (!digest_is_verifiable(digest)) {
+		error_set(err, ERR_UNSUPPORTED, "%s: an algorithm that dray cannot verify", digest->text);
+		return -1;
+	}
+	auto_close int stores = open_directory(root, STORES, make, err);
+	return stores < 0 ? -1 : open_directory(stores, digest_algorithm_name(digest, algorithm), make, err);
+}
+
+int layout_open_blob(int root, const struct digest *digest, struct stat *status, struct error *err)
+{
+	char shown[BLOB_PATH_MAX];
+	auto_close int store = layout_open_store(root, digest, false, err);
+	return store < 0
+		       ? -1
+		       : layout_open_file(store, digest_encoded(digest), layout_blob_path(digest, shown), status, err);
+}
+
+static bool sync_directory(int fd, const char *shown, bool *lost, struct error *err)
+{
+	if (fsync(fd) == 0)
+		return true;
+	*lost = true;
+	return error_errno(err, "%s: fsync", shown);
+}
+
+bool layout_sync_stores(int root, bool *lost, struct error *err)
+{
+	static const char *const algorithms[] = {"sha256", "sha512"};
+	auto_close int stores = open_directory(root, STORES, true, err);
+	if (stores < 0)
+		return false;
+	for (size_t i = 0; i < array_count(algorithms); i++) {
+		auto_close int store = openat(stores, algorithms[i], directory_flags);
+		if (store < 0 && errno == ENOENT)
+			continue;
+		if (store < 0)
+			return error_errno(err, STORES "/%s", algorithms[i]);
+		if (!sync_directory(store, algorithms[i], lost, err))
+			return false;
+	}
+	return sync_directory(stores, STORES, lost, err);
+}
+
+/* --- files in the making --------------------------------------------------------------------------------------- */
+
+/* One try. False with errno ENOENT or EWOULDBLOCK: another run tidied or swept in between; try again. */
+static bool try_open(int root, struct temporary *temporary)
+{
+	uint64_t random;
+	struct stat status;
+	if (getrandom(&random, sizeof random, 0) != sizeof random)
+		return false;
+	snprintf(temporary->name, sizeof temporary->name, PREFIX "%ld-%016" PRIx64, (long)getpid(), random);
+	if (mkdirat(root, INGEST, 0755) != 0 && errno != EEXIST)
+		return false;
+	temporary->directory = openat(root, INGEST, directory_flags);
+	if (temporary->directory < 0)
+		return false;
+	temporary->fd = openat(
+		temporary->directory, temporary->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (temporary->fd < 0)
+		return false;
+	if (flock(temporary->fd, LOCK_EX | LOCK_NB) != 0 || fstat(temporary->fd, &status) != 0)
+		return false;
+	if (status.st_nlink > 0)
+		return true;
+	errno = EWOULDBLOCK; /* swept between creation and lock */
+	return false;
+}
+
+bool temporary_open(int root, struct temporary *temporary, struct error *err)
+{
+	enum { TRIES_MOST = 100 };
+	for (int i = 0; i < TRIES_MOST; i++) {
+		*temporary = (struct temporary){.fd = -1, .directory = -1};
+		if (try_open(root, temporary))
+			return true;
+		int why = errno;
+		temporary_abort(temporary);
+		errno = why;
+		if (why != ENOENT && why != EWOULDBLOCK)
+			break;
+	}
+	return error_errno(err, INGEST);
+}
+
+void temporary_abort(struct temporary *temporary)
+{
+	if (temporary->fd >= 0) {
+		unlinkat(temporary->directory, temporary->name, 0);
+		close(temporary->fd); /* last: what is not locked is swept */
+	}
+	if (temporary->directory >= 0)
+		close(temporary->directory);
+	*temporary = (struct temporary){.fd = -1, .directory = -1};
+}
+
+bool temporary_publish(struct temporary *temporary, int directory, const char *name, struct error *err)
+{
+	bool ok = fsync(temporary->fd) == 0 || error_errno(err, "fsync");
+	if (ok)
+		ok = renameat(temporary->directory, temporary->name, directory, name) == 0 ||
+		     error_errno(err, "rename");
+	if (!ok) {
+		temporary_abort(temporary);
+		return false;
+	}
+	close(temporary->fd);
+	close(temporary->directory);
+	*temporary = (struct temporary){.fd = -1, .directory = -1};
+	return true;
+}
+
+static void sweep_one(int directory, const char *name)
+{
+	auto_close int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		unlinkat(directory, name, 0);
+}
+
+void temporary_sweep(int root)
+{
+	int fd = openat(root, INGEST, directory_flags);
+	DIR *listing = fd >= 0 ? fdopendir(fd) : NULL;
+	if (!listing) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	const struct dirent *entry;
+	while ((entry = readdir(listing)))
+		if (str_starts_with(entry->d_name, PREFIX))
+			sweep_one(dirfd(listing), entry->d_name);
+	closedir(listing);
+}
+
+void temporary_tidy(int root)
+{
+	unlinkat(root, INGEST, AT_REMOVEDIR);
+}

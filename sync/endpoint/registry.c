@@ -1,0 +1,267 @@
+/*
+ * A registry host as an endpoint: sync/registry does the work.
+ */
+#include "sync/endpoint/internal.h"
+
+#include "base/limits.h"
+#include "base/memory.h"
+
+#include <string.h>
+
+struct registry_endpoint {
+	struct endpoint head;
+	struct registry *registry;
+};
+
+static struct registry *registry_of(struct endpoint *endpoint)
+{
+	return ((struct registry_endpoint *)endpoint)->registry;
+}
+
+static bool is_digest_text(const char *reference)
+{
+	return strchr(reference, ':') != NULL; /* no tag has a colon (REF-5) */
+}
+
+static void release(struct endpoint *endpoint)
+{
+	registry_free(registry_of(endpoint));
+	free(endpoint);
+}
+
+static char *format_reference(const struct endpoint *endpoint, const char *repository, const char *reference)
+{
+	return memory_format("%s/%s%s%s", endpoint->name, repository, is_digest_text(reference) ? "@" : ":", reference);
+}
+
+/* --- listing --------------------------------------------------------------------------------------------------- */
+
+struct tag_names {
+	struct name_pages head;
+	char *repository;
+	struct tag_pages *pages; /* NULL: a registry is not listed whole */
+	struct image_name *names;
+};
+
+static const struct endpoint_ops registry_ops;
+
+static struct name_pages *list(struct endpoint *endpoint, const char *repository)
+{
+	struct tag_names *tags = memory_new(1, sizeof *tags);
+	tags->head.ops = &registry_ops;
+	tags->repository = memory_text(repository);
+	if (repository)
+		tags->pages = registry_tags(registry_of(endpoint), tags->repository);
+	return &tags->head;
+}
+
+static bool pages_next(struct name_pages *pages, const struct image_name **names, size_t *count, struct error *err)
+{
+	struct tag_names *tags = (struct tag_names *)pages;
+	char **texts;
+	if (!tags->pages)
+		return error_set(err, ERR_UNSUPPORTED, "a whole registry cannot be listed by this version");
+	if (!tag_pages_next(tags->pages, &texts, count, err))
+		return false;
+	tags->names = memory_resize(tags->names, *count + 1, sizeof *tags->names);
+	for (size_t i = 0; i < *count; i++)
+		tags->names[i] = (struct image_name){tags->repository, texts[i]};
+	*names = tags->names;
+	return true;
+}
+
+static void pages_free(struct name_pages *pages)
+{
+	struct tag_names *tags = (struct tag_names *)pages;
+	if (tags->pages)
+		tag_pages_free(tags->pages);
+	free(tags->names);
+	free(tags->repository);
+	free(tags);
+}
+
+/* --- manifests ------------------------------------------------------------------------------------------------- */
+
+static bool resolve_by_reading(
+	struct endpoint *endpoint, const char *repository, const char *tag, struct descriptor *root, struct error *err)
+{
+	auto_buf struct buf bytes;
+	buf_init(&bytes, LIMIT_MANIFEST_BYTES);
+	return registry_manifest_resolve(registry_of(endpoint), repository, tag, root, &bytes, err);
+}
+
+static bool resolve(struct endpoint *endpoint, const char *repository, const char *reference, struct descriptor *root,
+	struct error *err)
+{
+	struct descriptor found = {0};
+	struct digest asked = {0};
+	if (is_digest_text(reference) && !digest_parse(reference, &asked, err))
+		return false;
+	if (!registry_manifest_head(registry_of(endpoint), repository, reference, &found, err))
+		return false;
+	if (digest_is_empty(&asked) && digest_is_empty(&found.digest)) {
+		descriptor_release(&found);
+		return resolve_by_reading(endpoint, repository, reference, root, err);
+	}
+	if (!digest_is_empty(&asked))
+		found.digest = asked;
+	*root = found;
+	return true;
+}
+
+static bool manifest(struct endpoint *endpoint, const char *repository, const struct descriptor *wanted,
+	struct buf *bytes, char **media_type, struct error *err)
+{
+	return registry_manifest_get(registry_of(endpoint), repository, wanted, bytes, media_type, err);
+}
+
+static bool manifest_put(struct endpoint *endpoint, const char *repository, const char *tag,
+	const struct descriptor *descriptor, const void *bytes, struct error *err)
+{
+	return registry_manifest_put(registry_of(endpoint), repository, tag ? tag : descriptor->digest.text,
+		descriptor->media_type, bytes, (size_t)descriptor->size, &descriptor->digest, err);
+}
+
+/* A tag is visible once its PUT was answered. */
+static bool flush(struct endpoint *endpoint, struct error *err)
+{
+	(void)endpoint;
+	(void)err;
+	return true;
+}
+
+/* --- blobs ----------------------------------------------------------------------------------------------------- */
+
+struct registry_reader {
+	struct endpoint_reader head;
+	struct blob_reader *reader;
+};
+
+static bool blob_open(struct endpoint *endpoint, const char *repository, const struct descriptor *blob, int64_t offset,
+	struct endpoint_reader **reader, struct error *err)
+{
+	struct blob_reader *opened;
+	if (!registry_blob_open(registry_of(endpoint), repository, blob, offset, &opened, err))
+		return false;
+	struct registry_reader *made = memory_new(1, sizeof *made);
+	*made = (struct registry_reader){{&registry_ops}, opened};
+	*reader = &made->head;
+	return true;
+}
+
+static bool reader_read(struct endpoint_reader *reader, void *bytes, size_t capacity, size_t *got, struct error *err)
+{
+	return blob_reader_read(((struct registry_reader *)reader)->reader, bytes, capacity, got, err);
+}
+
+static void reader_close(struct endpoint_reader *reader)
+{
+	blob_reader_close(((struct registry_reader *)reader)->reader);
+	free(reader);
+}
+
+static bool blob_present(struct endpoint *endpoint, const char *repository, const struct descriptor *blob,
+	bool *present, struct error *err)
+{
+	return registry_blob_head(registry_of(endpoint), repository, blob, present, err);
+}
+
+struct registry_writer {
+	struct endpoint_writer head;
+	struct blob_upload *upload;
+	struct descriptor blob;
+	bool begun;
+};
+
+static struct endpoint_writer *writer_new(struct blob_upload *upload, const struct descriptor *blob)
+{
+	struct registry_writer *writer = memory_new(1, sizeof *writer);
+	*writer = (struct registry_writer){.head = {&registry_ops}, .upload = upload};
+	descriptor_copy(&writer->blob, blob);
+	return &writer->head;
+}
+
+static bool blob_mount(struct endpoint *endpoint, const char *repository, const char *from_repository,
+	const struct descriptor *blob, bool *mounted, struct endpoint_writer **writer, struct error *err)
+{
+	struct blob_upload *upload = NULL;
+	*writer = NULL;
+	if (!registry_blob_mount(
+		    registry_of(endpoint), repository, from_repository, &blob->digest, mounted, &upload, err))
+		return false;
+	if (upload)
+		*writer = writer_new(upload, blob);
+	return true;
+}
+
+static bool blob_create(struct endpoint *endpoint, const char *repository, const struct descriptor *blob,
+	struct endpoint_writer **writer, struct error *err)
+{
+	struct blob_upload *upload;
+	if (!registry_upload_open(registry_of(endpoint), repository, &upload, err))
+		return false;
+	*writer = writer_new(upload, blob);
+	return true;
+}
+
+/* The PUT starts with the first bytes, since a session may wait for its blob, and a request must not (T-5). */
+static bool begin(struct registry_writer *writer, struct error *err)
+{
+	if (!writer->begun && !blob_upload_begin(writer->upload, &writer->blob, err))
+		return false;
+	writer->begun = true;
+	return true;
+}
+
+static bool writer_write(struct endpoint_writer *endpoint_writer, const void *bytes, size_t length, struct error *err)
+{
+	struct registry_writer *writer = (struct registry_writer *)endpoint_writer;
+	return begin(writer, err) && blob_upload_write(writer->upload, bytes, length, err);
+}
+
+static bool writer_commit(struct endpoint_writer *endpoint_writer, struct error *err)
+{
+	struct registry_writer *writer = (struct registry_writer *)endpoint_writer;
+	return begin(writer, err) && blob_upload_commit(writer->upload, err);
+}
+
+static void writer_free(struct endpoint_writer *endpoint_writer)
+{
+	struct registry_writer *writer = (struct registry_writer *)endpoint_writer;
+	blob_upload_free(writer->upload);
+	descriptor_release(&writer->blob);
+	free(writer);
+}
+
+/* --- the kind -------------------------------------------------------------------------------------------------- */
+
+static const struct endpoint_ops registry_ops = {
+	.release = release,
+	.reference = format_reference,
+	.list = list,
+	.pages_next = pages_next,
+	.pages_free = pages_free,
+	.resolve = resolve,
+	.manifest = manifest,
+	.blob_open = blob_open,
+	.reader_read = reader_read,
+	.reader_close = reader_close,
+	.blob_present = blob_present,
+	.blob_mount = blob_mount,
+	.blob_create = blob_create,
+	.writer_write = writer_write,
+	.writer_commit = writer_commit,
+	.writer_free = writer_free,
+	.manifest_put = manifest_put,
+	.flush = flush,
+};
+
+struct endpoint *endpoint_new_registry(struct registry *registry)
+{
+	struct registry_endpoint *endpoint = memory_new(1, sizeof *endpoint);
+	*endpoint = (struct registry_endpoint){
+		.head = {&registry_ops, registry_domain(registry), registry_blob_gate(registry), false},
+		.registry = registry,
+	};
+	return &endpoint->head;
+}
