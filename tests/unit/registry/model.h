@@ -167,6 +167,14 @@ static inline void model_check_headers(const struct row *row, const struct trans
 		fail_msg("%s came with\n%sand not with\n%s", row->request, all, row->headers);
 }
 
+/* What a server named is judged by its address, and the user's exception for the registry is not for it (T-17). */
+static inline void model_check_trust(const struct row *row, const struct transport_request *request)
+{
+	bool elsewhere = !strstr(row->request, "//r.test/");
+	assert_int_equal(request->foreign, elsewhere);
+	assert_true(!elsewhere || !request->tls->insecure);
+}
+
 static inline bool model_start(struct transport *base, const struct transport_request *request,
 	const struct transport_events *events, void *context, struct transport_stream **stream, struct error *err)
 {
@@ -178,6 +186,7 @@ static inline bool model_start(struct transport *base, const struct transport_re
 	const struct row *row = &model->rows[model->at++];
 	assert_string_equal(line, row->request);
 	model_check_headers(row, request);
+	model_check_trust(row, request);
 	struct transport_stream *fresh = memory_new(1, sizeof *fresh);
 	*fresh = (struct transport_stream){.model = model,
 		.row = row,
@@ -231,7 +240,7 @@ static inline void play(void (*body)(struct model *model), const struct registry
 		.row_count = row_count,
 		.peer = ADDRESS_PUBLIC,
 		.body = body,
-		.options = options ? *options : (struct registry_options){.domain = "r.test"},
+		.options = options ? *options : (struct registry_options){.domain = "r.test", .tls.insecure = true},
 		.data = data,
 	};
 	struct loop *loop = loop_new_virtual(1);

@@ -346,6 +346,20 @@ static void question_of_another_origin_is_not_answered(void **state)
 	PLAY(fail_with_wrong_password, &with_user, rows, NULL);
 }
 
+static void question_of_another_origin_costs_no_token(void **state)
+{
+	static const struct row rows[] = {
+		{PING, "", 401, {REALM}},
+		{"GET " TOKEN_URL, NULL, 200, {NULL}, "{\"token\":\"t1\"}"},
+		{HEAD_1, ACCEPT "Authorization: Bearer t1\n", 307, {"Location: https://cdn.test/x"}},
+		{"HEAD https://cdn.test/x", ACCEPT, 401, {REALM}},
+		{GET_1, ACCEPT "Authorization: Bearer t1\n", 307, {"Location: https://cdn.test/x"}},
+		{"GET https://cdn.test/x", ACCEPT, 401, {REALM}},
+	};
+	(void)state;
+	PLAY(fail_with_wrong_password, NULL, rows, NULL);
+}
+
 /* --- many at once ---------------------------------------------------------------------------------------------------
  */
 
@@ -494,6 +508,7 @@ int main(void)
 		cmocka_unit_test(challenge_may_come_after_an_open_ping),
 		cmocka_unit_test(challenge_of_the_ping_serves_a_401_without_one),
 		cmocka_unit_test(question_of_another_origin_is_not_answered),
+		cmocka_unit_test(question_of_another_origin_costs_no_token),
 		cmocka_unit_test(many_share_one_ping_and_one_token),
 		cmocka_unit_test(what_may_pass_is_tried_again),
 		cmocka_unit_test(attempts_are_bounded),

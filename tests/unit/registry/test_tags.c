@@ -120,7 +120,9 @@ static void listing_in_a_circle_ends(void **state)
 	static const struct row two[] = {PING_ROW, START, PAGE("1", "2"), PAGE("2", "1"), PAGE("1", "2")};
 	static const struct row three[] = {PING_ROW, START, PAGE("1", "2"), PAGE("2", "3"), PAGE("3", "1"),
 		PAGE("1", "2"), PAGE("2", "3"), PAGE("3", "1")};
+	static const struct row late[] = {PING_ROW, START, PAGE("1", "2"), PAGE("2", "3"), PAGE("3", "3")};
 	(void)state;
+	PLAY(assert_tags, NULL, late, "0|1|2|[protocol]");
 	PLAY(assert_tags, NULL, itself, "0|[protocol]");
 	PLAY(assert_tags, NULL, two, "0|1|2|[protocol]");
 	PLAY(assert_tags, NULL, three, "0|1|2|3|1|2|[protocol]");
