@@ -51,6 +51,7 @@ static void the_exit_code_follows_the_table(void **state)
 		struct report report = {.stopped_by = c->stopped_by};
 		report.images.copied = c->copied;
 		report.images.unchanged = c->unchanged;
+		report.places_done = c->copied + c->unchanged;
 		for (size_t k = 0; k < c->failure_count; k++) {
 			struct error err = {.kind = c->failures[k].kind};
 			report_add_failure(&report, "source", "target", "blob", c->failures[k].side, &err);
