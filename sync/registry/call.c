@@ -49,7 +49,7 @@ bool reply_write_refused(const struct registry *registry, const struct reply *re
 	return false;
 }
 
-void reply_read_refusal(struct reply *reply)
+void reply_read_short(struct reply *reply)
 {
 	char piece[4096];
 	size_t got;
@@ -62,7 +62,7 @@ void reply_read_refusal(struct reply *reply)
 static bool read_body(const struct call *call, struct reply *reply, struct error *err)
 {
 	if (http_status_kind(reply_status(reply)) != ERR_NONE) {
-		reply_read_refusal(reply);
+		reply_read_short(reply);
 		return true;
 	}
 	if (call->bulk)

@@ -93,8 +93,8 @@ void reply_release(struct reply *reply);
 int reply_status(const struct reply *reply);
 const char *reply_header(const struct reply *reply, const char *name);
 
-/** Read the body of a refusal, which is for one line: what is beyond the cap, or does not come, is not missed. */
-void reply_read_refusal(struct reply *reply);
+/** Read a body that matters little, as that of a refusal: what is beyond the cap, or does not come, is not missed. */
+void reply_read_short(struct reply *reply);
 
 /** Fill @err from a reply that is not what was wanted. Returns false. */
 bool reply_refused(const struct registry *registry, const struct reply *reply, struct error *err);

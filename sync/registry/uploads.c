@@ -142,17 +142,20 @@ static bool try_another(struct error *err, const struct error *why, const char *
 	return false;
 }
 
-/* The reply as an error: of a token that grew old and of a session that is gone, another session is the remedy. */
+/*
+ * The reply as an error. Another session is the remedy for a token that grew old, for a session that is gone, and for a
+ * success that is none (UPL-10).
+ */
 static bool refused(struct blob_upload *upload, struct error *err)
 {
 	auto_reply struct reply reply = {.exchange = upload->exchange, .anonymous = upload->who.anonymous};
 	struct error why;
 	upload->exchange = NULL;
-	reply_read_refusal(&reply);
+	reply_read_short(&reply);
 	reply_refused(upload->registry, &reply, &why);
 	if (why.http_status == 401)
 		registry_unauthorized(upload->registry, &upload->who, reply.exchange, NULL);
-	if (why.http_status == 401 || why.http_status == 404 || why.http_status == 416)
+	if (why.http_status < 300 || why.http_status == 401 || why.http_status == 404 || why.http_status == 416)
 		return try_another(err, &why, "");
 	if (err)
 		*err = why;
@@ -186,6 +189,15 @@ static bool settle(struct blob_upload *upload, const struct error *why, struct e
 	return false;
 }
 
+/* Read to its end, so that the connection serves again. */
+static bool finish(struct blob_upload *upload)
+{
+	auto_reply struct reply reply = {.exchange = upload->exchange};
+	upload->exchange = NULL;
+	reply_read_short(&reply);
+	return true;
+}
+
 bool blob_upload_commit(struct blob_upload *upload, struct error *err)
 {
 	struct error why;
@@ -198,10 +210,9 @@ bool blob_upload_commit(struct blob_upload *upload, struct error *err)
 	}
 	int status = http_status(upload->exchange);
 	if (status == 201)
-		return true;
+		return finish(upload);
 	refused(upload, &why);
-	bool unclear = status < 300 /* UPL-10 */ || (why.kind == ERR_UNAVAILABLE && status != 401);
-	if (unclear)
+	if (why.kind == ERR_UNAVAILABLE && status != 401)
 		return settle(upload, &why, err);
 	if (err)
 		*err = why;

@@ -272,6 +272,7 @@ static void reply_before_the_last_byte_is_the_error(void **state)
 	UPLOAD("write denied", OPENED, {put_url, NULL, 413, {NULL}, "too large", FAULT_EARLY});
 	UPLOAD("write unavailable", OPENED, {put_url, NULL, 404, {NULL}, NULL, FAULT_EARLY});
 	UPLOAD("write unavailable", OPENED, {put_url, NULL, 503, {NULL}, NULL, FAULT_EARLY});
+	UPLOAD("write unavailable", OPENED, {put_url, NULL, 201, {NULL}, NULL, FAULT_EARLY});
 }
 
 static void upload_of_nothing(struct model *model)
