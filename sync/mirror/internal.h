@@ -144,8 +144,14 @@ struct want {
 	const char *repository;
 	struct outcome *outcome;         /* the image's, for this target: kept failures */
 	struct endpoint_writer *session; /* a session that a failed mount left us, or NULL */
-	bool settled;                    /* present, or failed */
-	bool ours;                       /* this task decides whether it is there; others wait */
+	/* ensure.c: */
+	struct ensure *ensure;
+	struct list waiting; /* in blob->waiting */
+	bool settled;        /* present, or failed */
+	bool ours;           /* this task decides whether it is there; others wait */
+	bool stale;          /* to be looked at: for the first time, or since a transfer may have brought a neighbour */
+	bool carried;        /* a transfer uses it */
+	int carries;         /* that it was part of */
 };
 
 struct blob_table *blob_table_new(void);

@@ -193,7 +193,9 @@ static bool open_target(struct run *run, const struct config_repository *entry, 
 	struct run_target *target, struct error *err)
 {
 	*target = (struct run_target){.repository = from->repository};
-	if (entry->is_layout) { /* its entries' own names decide */
+	if (!digest_is_empty(&entry->digest))
+		target->tag = entry->tag; /* with both, the tag names the destination (REF-8) */
+	if (entry->is_layout) {           /* its entries' own names decide */
 		target->repository = NULL;
 		target->prefix = from->repository;
 	}
@@ -216,6 +218,7 @@ static bool add_entry(struct run *run, const struct config_repository *entry, st
 		.platforms = entry->platforms,
 		.platform_count = entry->platform_count,
 		.verify_layers = entry->verify == CONFIG_VERIFY_LAYERS,
+		.merge = entry->merge,
 	};
 	if (entry->target_count > TARGETS_MOST)
 		return error_set(err, ERR_INVALID, "%s:%d:%d: more than %d targets", run->config->path,

@@ -63,6 +63,7 @@ struct run_job {
 	const struct platform *platforms;
 	size_t platform_count;
 	bool verify_layers;
+	bool merge; /* a tag that an earlier job with merge writes to the same place is that job's */
 };
 
 void run_add(struct run *run, const struct run_job *job);

@@ -260,3 +260,31 @@ def test_reader_of_stdout_that_goes_away(source, target, repo, image, tmp_path):
     running.communicate(timeout=60)
     assert running.returncode in (0, 6)
     assert target.manifests(repo) == {image.digest}
+
+
+def test_merged_sources_share_a_target_and_the_first_owns_a_tag_of_both(source, target, repo, tmp_path):
+    first, second = (images.Image([images.Layer(f"{repo} {n}")]) for n in range(2))
+    images.push(source, f"{repo}/a", "both", first)
+    images.push(source, f"{repo}/b", "both", second)
+    images.push(source, f"{repo}/b", "own", second)
+    config = dray.write_config(tmp_path / "c.yaml", f"""\
+repos:
+  - {{source: {source.address}/{repo}/a, target: {target.address}/{repo}, merge: true}}
+  - {{source: {source.address}/{repo}/b, target: {target.address}/{repo}, merge: true}}
+""")
+    for _ in range(2):
+        result = dray.sync(config).expect(0).says(f"{repo}/b:both is not copied")
+        assert result.report["images"]["total"] == 2
+        assert target.tags(repo) == {"both": first.digest, "own": second.digest}
+
+
+# covers: REF-8
+def test_tag_beside_a_digest_names_the_destination(source, target, repo, image, tmp_path):
+    images.push(source, repo, "moved", images.Image([images.Layer(f"{repo} newer")]))
+    config = dray.write_config(tmp_path / "c.yaml", f"""\
+repos:
+  - {{source: "{source.address}/{repo}:moved@{image.digest}", target: {target.address}/{repo}}}
+""")
+    dray.sync(config).expect(0)
+    assert target.tags(repo) == {"moved": image.digest}
+    assert dray.sync(config).expect(0).report["images"]["unchanged"] == 1

@@ -62,6 +62,11 @@ class Registry:
 
     # --- what was asked -------------------------------------------------------------------------------------------
 
+    def tags(self, repository):
+        """Tag -> the digest it points to."""
+        links = self.root.glob(f"docker/registry/v2/repositories/{repository}/_manifests/tags/*/current/link")
+        return {link.parts[-3]: link.read_text() for link in links}
+
     def log(self):
         """Every request so far that was answered."""
         mark = f"/v2/mark/{uuid.uuid4().hex}"

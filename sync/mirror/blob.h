@@ -1,0 +1,48 @@
+/*
+ * What a run knows of a digest: one record, kept for as long as somebody uses it and, among the KNOWN_BLOBS used last,
+ * afterwards.
+ */
+#ifndef DRAY_SYNC_MIRROR_BLOB_H
+#define DRAY_SYNC_MIRROR_BLOB_H
+
+#include "sync/mirror/internal.h"
+
+#include <uthash.h>
+
+/* Who has it, or will. A place (endpoint, repository) is decided by one task at a time. */
+struct holder {
+	struct endpoint *endpoint;
+	char *repository;
+	bool present; /* false: a task is finding out, or making it so */
+};
+
+struct blob {
+	char key[DIGEST_TEXT_MAX + 1];
+	UT_hash_handle hh;
+	struct list unused;
+	size_t users;
+	struct holder *holders;
+	size_t holder_count;
+	struct fact fact;
+	bool crossed;             /* the source link, in this run */
+	unsigned corrupt_count;   /* times that the source gave wrong bytes for it */
+	struct error corrupt;     /* and how they were wrong */
+	bool carried;             /* a transfer runs: at most one at a time */
+	unsigned looking;         /* tasks that find out whether it is where they want it */
+	struct list waiting;      /* wants that only a transfer can fulfil */
+	struct waitqueue changed; /* any of this */
+};
+
+/** The record of @digest, in use until blob_leave(). */
+struct blob *blob_use(struct run *run, const struct digest *digest);
+void blob_leave(struct run *run, struct blob *blob);
+
+/** The place, or NULL: nobody has looked. Borrowed until the next wait. */
+struct holder *blob_find_holder(struct blob *blob, const struct endpoint *endpoint, const char *repository);
+void blob_add_holder(struct blob *blob, struct endpoint *endpoint, const char *repository);
+void blob_drop_holder(struct blob *blob, const struct holder *holder);
+
+/** "gzip": the decoder under which the store keeps its diff_id. */
+const char *blob_decoder_name(const struct descriptor *descriptor);
+
+#endif

@@ -1,0 +1,412 @@
+/*
+ * Every blob once (DESIGN section 5, P4): how the wants of images for a blob are settled.
+ *
+ * A want is a blob at one place, an endpoint and a repository. One task at a time decides a place; who wants the same
+ * place waits. It looks: is it there, can it be mounted? What only a transfer can fulfil goes to blob->waiting. When
+ * nobody looks any more, one of those who wait carries the blob to all endpoints that wait for it, one place each,
+ * whoever's image wanted it; the others at an endpoint look again afterwards, and mount.
+ *
+ * Nobody who carries waits for a place, so the two kinds of waiting cannot wait for each other. Images are never
+ * stopped one by one, only all together when the run is; who is being carried for waits for that to end.
+ */
+#include "sync/mirror/blob.h"
+
+#include "base/memory.h"
+#include "scheduler/retry.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Wrong bytes may be the link's fault, so the next image that needs the blob asks once more; then no other (T-44). */
+enum { CARRIES_MOST = 4, CORRUPT_MOST = 2 };
+
+struct ensure {
+	struct run *run;
+	const struct blob_source *source;
+	const struct descriptor *descriptor;
+	struct blob *blob;
+	struct want *wants;
+	size_t want_count;
+};
+
+static bool is_open(const struct want *want)
+{
+	return want->ours && !want->settled;
+}
+
+static bool any_open(const struct ensure *e)
+{
+	for (size_t i = 0; i < e->want_count; i++)
+		if (is_open(&e->wants[i]))
+			return true;
+	return false;
+}
+
+/* --- settling one want ----------------------------------------------------------------------------------------------
+ */
+
+static void close_want(struct want *want)
+{
+	want->settled = true;
+	want->ours = false;
+	list_remove(&want->waiting);
+	endpoint_writer_free(want->session);
+	want->session = NULL;
+	waitqueue_wake_all(&want->ensure->blob->changed);
+}
+
+static void is_present(struct want *want)
+{
+	const struct ensure *e = want->ensure;
+	struct holder *holder = blob_find_holder(e->blob, want->endpoint, want->repository);
+	if (holder)
+		holder->present = true;
+	if (!endpoint_is_layout(want->endpoint))
+		store_location_seen(
+			e->run->store, endpoint_name(want->endpoint), want->repository, &e->descriptor->digest);
+	close_want(want);
+}
+
+static void has_failed(struct want *want, enum side side, const struct error *why)
+{
+	const struct ensure *e = want->ensure;
+	struct error err = *why;
+	char name[24];
+	struct holder *holder = blob_find_holder(e->blob, want->endpoint, want->repository);
+	if (holder && want->ours)
+		blob_drop_holder(e->blob, holder);
+	if (err.kind != ERR_CANCELED)
+		error_wrap(&err, "blob %s", digest_short(&e->descriptor->digest, name));
+	outcome_fail(want->outcome, "blob", side, &err);
+	close_want(want);
+}
+
+static void fail_all(struct ensure *e, const struct error *why)
+{
+	for (size_t i = 0; i < e->want_count; i++)
+		if (!e->wants[i].settled)
+			has_failed(&e->wants[i], SIDE_SOURCE, why);
+}
+
+/* --- looking --------------------------------------------------------------------------------------------------------
+ */
+
+/* Another repository of the same registry that holds it. A layout has one store for all: there, just look. */
+static const struct holder *neighbour(const struct want *want)
+{
+	const struct blob *blob = want->ensure->blob;
+	if (endpoint_is_layout(want->endpoint))
+		return NULL;
+	for (size_t i = 0; i < blob->holder_count; i++)
+		if (blob->holders[i].present && blob->holders[i].endpoint == want->endpoint &&
+			strcmp(blob->holders[i].repository, want->repository) != 0)
+			return &blob->holders[i];
+	return NULL;
+}
+
+/* True: settled, one way or the other. False: it cannot be mounted from there. */
+static bool try_mount(struct want *want, const char *from)
+{
+	const struct ensure *e = want->ensure;
+	bool mounted = false;
+	struct error err;
+	auto_free char *from_repository = memory_text(from); /* the holder may move while we wait */
+	endpoint_writer_free(want->session);
+	want->session = NULL;
+	if (!endpoint_blob_mount(
+		    want->endpoint, want->repository, from_repository, e->descriptor, &mounted, &want->session, &err)) {
+		has_failed(want, SIDE_TARGET, &err);
+		return true;
+	}
+	if (!mounted)
+		return false;
+	e->run->report.blobs.mounted++;
+	is_present(want);
+	return true;
+}
+
+/* A repository that held it in an earlier run: a hint is good enough to try. */
+static void try_remembered_mount(struct want *want)
+{
+	const struct ensure *e = want->ensure;
+	auto_free char *from = NULL;
+	const char *registry = endpoint_name(want->endpoint);
+	struct error err;
+	if (endpoint_is_layout(want->endpoint) ||
+		!store_location_find(e->run->store, registry, want->repository, &e->descriptor->digest, &from, &err) ||
+		!from)
+		return;
+	if (!try_mount(want, from))
+		store_location_gone(e->run->store, registry, from, &e->descriptor->digest);
+}
+
+static void look(struct want *want)
+{
+	const struct ensure *e = want->ensure;
+	const struct holder *near = neighbour(want);
+	bool present = false;
+	struct error err;
+	want->stale = false;
+	if (near && try_mount(want, near->repository))
+		return;
+	if (!endpoint_blob_present(want->endpoint, want->repository, e->descriptor, &present, &err)) {
+		/* UPL-1: what the question was refused for may not hold for the answer: the upload tells. */
+		if (err.kind != ERR_DENIED && err.kind != ERR_PROTOCOL && err.kind != ERR_UNSUPPORTED)
+			has_failed(want, SIDE_TARGET, &err);
+	} else if (present) {
+		e->run->report.blobs.present++;
+		is_present(want);
+	} else if (!near) {
+		try_remembered_mount(want);
+	}
+}
+
+static void look_task(void *argument)
+{
+	look(argument);
+}
+
+/* A diff_id proven in an earlier run need not be proven again. */
+static void remember_fact(struct ensure *e)
+{
+	struct fact fact;
+	if (e->source->verify_layers)
+		blob_fact(e->run, e->descriptor, &fact);
+}
+
+/* What is still open needs a transfer. */
+static void enlist(struct ensure *e)
+{
+	for (size_t i = 0; i < e->want_count; i++)
+		if (is_open(&e->wants[i]) && list_is_empty(&e->wants[i].waiting))
+			list_append(&e->blob->waiting, &e->wants[i].waiting);
+}
+
+/* At all places that we decide and have not looked at since the last transfer, side by side. */
+static void look_at_all(struct ensure *e)
+{
+	struct group group;
+	struct error err;
+	group_init(&group, e->want_count);
+	e->blob->looking++;
+	for (size_t i = 0; i < e->want_count; i++) {
+		struct want *want = &e->wants[i];
+		if (!is_open(want) || !want->stale)
+			continue;
+		if (e->want_count == 1)
+			look(want);
+		else if (!group_spawn(&group, look_task, want, &err))
+			has_failed(want, SIDE_TARGET, &err);
+	}
+	group_wait(&group);
+	if (any_open(e))
+		remember_fact(e);
+	enlist(e);
+	if (--e->blob->looking == 0)
+		waitqueue_wake_all(&e->blob->changed);
+}
+
+/* --- carrying -------------------------------------------------------------------------------------------------------
+ */
+
+/* Where to read it from: memory, a target that has it already, else the source. */
+static void choose_source(struct ensure *e, struct transfer *transfer)
+{
+	transfer->source = e->source->endpoint;
+	transfer->repository = e->source->repository;
+	transfer->memory = content_peek(e->run, &e->descriptor->digest);
+	if (transfer->memory || !e->blob->crossed)
+		return;
+	for (size_t i = 0; i < e->blob->holder_count; i++) {
+		const struct holder *holder = &e->blob->holders[i];
+		if (holder->present) {
+			transfer->source = holder->endpoint;
+			transfer->repository = holder->repository;
+			return;
+		}
+	}
+}
+
+static bool serves(const struct transfer *transfer, const struct endpoint *endpoint)
+{
+	for (size_t i = 0; i < transfer->sink_count; i++)
+		if (transfer->sinks[i].want->endpoint == endpoint)
+			return true;
+	return false;
+}
+
+/* One want of each endpoint, of all that wait. */
+static void gather(struct transfer *transfer, struct blob *blob)
+{
+	list_for_each (node, &blob->waiting) {
+		struct want *want = list_item(node, struct want, waiting);
+		if (transfer->sink_count == array_count(transfer->sinks) || serves(transfer, want->endpoint))
+			continue;
+		want->carried = true;
+		want->carries++;
+		transfer->want_diff_id |= want->ensure->source->verify_layers;
+		transfer->sinks[transfer->sink_count++].want = want;
+	}
+	transfer->want_diff_id &= blob->fact.state == FACT_UNKNOWN;
+}
+
+static struct transfer *prepare(struct ensure *e)
+{
+	struct transfer *transfer = memory_new(1, sizeof *transfer);
+	list_init(&transfer->node);
+	transfer->run = e->run;
+	transfer->blob = *e->descriptor;
+	snprintf(transfer->image, sizeof transfer->image, "%s", e->source->image);
+	choose_source(e, transfer);
+	gather(transfer, e->blob);
+	return transfer;
+}
+
+static void count_source(struct ensure *e, const struct transfer *transfer)
+{
+	struct report *report = &e->run->report;
+	bool from_source = !transfer->memory && transfer->source == e->source->endpoint && transfer->offset > 0;
+	if (from_source && e->blob->crossed)
+		report->blobs.reread++;
+	else if (from_source)
+		report->blobs.downloaded++;
+	e->blob->crossed |= from_source || transfer->memory;
+	if (!transfer->memory && !transfer->abandoned && transfer->verdict_err.kind == ERR_NONE)
+		report->verified.digests++;
+}
+
+static void keep_fact(struct ensure *e, const struct transfer *transfer)
+{
+	if (transfer->fact.state == FACT_UNKNOWN || e->blob->fact.state != FACT_UNKNOWN)
+		return;
+	e->blob->fact = transfer->fact;
+	if (transfer->fact.state != FACT_PROVEN)
+		return;
+	e->run->report.verified.diff_ids++;
+	store_diff_id_proven(e->run->store, &e->descriptor->digest, e->descriptor->size,
+		blob_decoder_name(e->descriptor), &transfer->fact.diff_id);
+}
+
+/* What came of it for one want. That our source failed says nothing of another image's. */
+static void settle(struct ensure *e, struct sink *sink, const struct error *source_err)
+{
+	struct want *want = sink->want;
+	want->carried = false;
+	if (sink->arrived) {
+		e->run->report.blobs.uploaded++;
+		is_present(want);
+	} else if (source_err) {
+		if (want->ensure == e || want->carries >= CARRIES_MOST)
+			has_failed(want, SIDE_SOURCE, source_err);
+	} else if (want->carries >= CARRIES_MOST || !retry_is_transient(&sink->err)) {
+		has_failed(want, SIDE_TARGET, &sink->err);
+	}
+}
+
+static void settle_all(struct ensure *e, struct transfer *transfer)
+{
+	const struct error *source_err =
+		transfer->source_err.kind != ERR_NONE ? &transfer->source_err : &transfer->verdict_err;
+	if (source_err->kind == ERR_NONE || transfer->abandoned)
+		source_err = NULL;
+	if (source_err && source_err->kind == ERR_CORRUPT && transfer->source == e->source->endpoint) {
+		e->blob->corrupt = *source_err;
+		e->blob->corrupt_count++;
+	}
+	for (size_t i = 0; i < transfer->sink_count; i++)
+		settle(e, &transfer->sinks[i], source_err);
+	list_for_each (node, &e->blob->waiting)
+		list_item(node, struct want, waiting)->stale = true;
+}
+
+static void carry(struct ensure *e)
+{
+	struct transfer *transfer = prepare(e);
+	auto_free char *repository = memory_text(transfer->repository); /* a holder's may move meanwhile */
+	transfer->repository = repository;
+	e->blob->carried = true;
+	transfer_run(transfer);
+	e->blob->carried = false;
+	content_release(e->run, transfer->memory);
+	count_source(e, transfer);
+	keep_fact(e, transfer);
+	settle_all(e, transfer);
+	waitqueue_wake_all(&e->blob->changed);
+	free(transfer);
+}
+
+/* --- the whole ------------------------------------------------------------------------------------------------------
+ */
+
+/* Take the places that nobody decides. */
+static void claim(struct ensure *e)
+{
+	for (size_t i = 0; i < e->want_count; i++) {
+		struct want *want = &e->wants[i];
+		if (want->settled || want->ours)
+			continue;
+		const struct holder *holder = blob_find_holder(e->blob, want->endpoint, want->repository);
+		if (!holder) {
+			blob_add_holder(e->blob, want->endpoint, want->repository);
+			want->ours = want->stale = true;
+		} else if (holder->present) {
+			want->settled = true;
+		}
+	}
+}
+
+static bool must_look(const struct ensure *e)
+{
+	for (size_t i = 0; i < e->want_count; i++)
+		if (is_open(&e->wants[i]) && e->wants[i].stale)
+			return true;
+	return false;
+}
+
+static bool is_carried(const struct ensure *e)
+{
+	for (size_t i = 0; i < e->want_count; i++)
+		if (e->wants[i].carried)
+			return true;
+	return false;
+}
+
+static bool all_settled(const struct ensure *e)
+{
+	for (size_t i = 0; i < e->want_count; i++)
+		if (!e->wants[i].settled)
+			return false;
+	return true;
+}
+
+static bool wait_for_change(struct ensure *e, struct error *err)
+{
+	if (waitqueue_wait(&e->blob->changed, err))
+		return true;
+	while (is_carried(e)) /* somebody's transfer uses our wants; it is being stopped too */
+		waitqueue_wait_uncancelable(&e->blob->changed);
+	return false;
+}
+
+void blob_ensure(struct run *run, const struct blob_source *source, const struct descriptor *descriptor,
+	struct want *wants, size_t want_count)
+{
+	struct ensure e = {run, source, descriptor, blob_use(run, &descriptor->digest), wants, want_count};
+	struct error err;
+	for (size_t i = 0; i < want_count; i++) {
+		wants[i].ensure = &e;
+		list_init(&wants[i].waiting);
+	}
+	for (claim(&e); !all_settled(&e); claim(&e)) {
+		if (must_look(&e)) {
+			look_at_all(&e);
+		} else if (any_open(&e) && !e.blob->carried && e.blob->corrupt_count >= CORRUPT_MOST) {
+			fail_all(&e, &e.blob->corrupt);
+		} else if (any_open(&e) && !e.blob->carried && e.blob->looking == 0) {
+			carry(&e);
+		} else if (!wait_for_change(&e, &err)) {
+			fail_all(&e, &err);
+		}
+	}
+	blob_leave(run, e.blob);
+}
