@@ -29,6 +29,7 @@ OWNER = {
     "yaml.h": {"config"},
     "pcre2.h": {"config"},
     "jansson.h": {"base"},
+    "uthash.h": {"base"},
     "openssl/": {"oci", "sync/registry"},
     "isa-l": {"sync/verify"},
     "zlib.h": {"sync/verify"},

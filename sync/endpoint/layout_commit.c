@@ -11,6 +11,7 @@
  */
 #include "sync/endpoint/layout.h"
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "scheduler/loop.h"
 #include "sync/endpoint/layout_file.h"
@@ -20,7 +21,6 @@
 #include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
-#include <uthash.h>
 
 enum { PAUSE_FACTOR = 10, LOCK_POLL_MS = 5, LOCK_PATIENCE_MS = 60000 };
 

@@ -5,9 +5,8 @@
 #ifndef DRAY_SYNC_MIRROR_BLOB_H
 #define DRAY_SYNC_MIRROR_BLOB_H
 
+#include "base/hash.h"
 #include "sync/mirror/internal.h"
-
-#include <uthash.h>
 
 /* Who has it, or will. A place (endpoint, repository) is decided by one task at a time. */
 struct holder {

@@ -5,12 +5,12 @@
  */
 #include "sync/mirror/internal.h"
 
+#include "base/hash.h"
 #include "base/limits.h"
 #include "base/memory.h"
 #include "scheduler/retry.h"
 
 #include <string.h>
-#include <uthash.h>
 
 enum entry_state { ENTRY_FETCHING, ENTRY_READY, ENTRY_FAILED };
 

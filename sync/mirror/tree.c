@@ -3,11 +3,11 @@
  */
 #include "sync/mirror/internal.h"
 
+#include "base/hash.h"
 #include "base/limits.h"
 #include "base/memory.h"
 
 #include <string.h>
-#include <uthash.h>
 
 struct fetch {
 	struct run *run;
