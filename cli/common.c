@@ -28,5 +28,5 @@ bool common_config(const struct arguments *arguments, struct config **config)
 int common_fail(enum side side, const struct error *err)
 {
 	log_error("%s", err->text);
-	return exit_code_of(side, err->kind);
+	return (int)exit_code_of(side, err->kind);
 }
