@@ -37,12 +37,13 @@ struct layout {
 	struct waitqueue loaded;
 
 	/* layout_commit.c */
-	struct pending *pending; /* names put, not yet in index.json; a hash by identity */
-	uint64_t put_count;      /* names put so far */
-	uint64_t tried_count;    /* of which so many were in the last write, */
-	uint64_t written_count;  /* and so many are durable */
-	struct error failure;    /* why the last write failed */
-	struct error broken;     /* a directory could not be synced: what is durable is unknown from now on (T-56) */
+	struct pending *pending; /* names put, not yet in index.json; sorted by identity */
+	size_t pending_count, pending_capacity;
+	uint64_t put_count;     /* names put so far */
+	uint64_t tried_count;   /* of which so many were in the last write, */
+	uint64_t written_count; /* and so many are durable */
+	struct error failure;   /* why the last write failed */
+	struct error broken;    /* a directory could not be synced: what is durable is unknown from now on (T-56) */
 	bool writing;
 	struct waitqueue written;
 	int64_t next_write_ms; /* not before */
@@ -120,7 +121,7 @@ const struct descriptor *layout_find_pending(const struct layout *layout, const 
 /** endpoint_flush() */
 must_check bool layout_flush(struct layout *layout, struct error *err);
 
-/** Write what is pending whatever happens, and forget it. */
+/** Write what is pending whatever happens, and forget it: for the end. */
 void layout_flush_last(struct layout *layout);
 
 /* --- layout_blob.c: the calls of endpoint.h -------------------------------------------------------------------- */

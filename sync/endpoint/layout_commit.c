@@ -11,7 +11,6 @@
  */
 #include "sync/endpoint/layout.h"
 
-#include "base/hash.h"
 #include "base/memory.h"
 #include "scheduler/loop.h"
 #include "sync/endpoint/layout_file.h"
@@ -25,42 +24,62 @@
 enum { PAUSE_FACTOR = 10, LOCK_POLL_MS = 5, LOCK_PATIENCE_MS = 60000 };
 
 struct pending {
-	struct descriptor entry;
+	struct descriptor *entry;
 	uint64_t number; /* the how-manieth name put */
-	UT_hash_handle hh;
 };
 
-static void drop(struct layout *layout, struct pending *pending)
+/* Where the identity stands in layout->pending, or would stand. */
+static size_t position(const struct layout *layout, const char *identity, bool *there)
 {
-	HASH_DEL(layout->pending, pending);
-	descriptor_release(&pending->entry);
-	free(pending);
+	size_t low = 0, high = layout->pending_count;
+	*there = false;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(index_identity(layout->pending[middle].entry), identity);
+		*there |= order == 0;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
-static struct pending *find(const struct layout *layout, const char *identity)
+static void pending_release(struct pending *pending)
 {
-	struct pending *found;
-	HASH_FIND_STR(layout->pending, identity, found);
-	return found;
+	descriptor_release(pending->entry);
+	free(pending->entry);
+}
+
+static void make_room(struct layout *layout, size_t at)
+{
+	if (layout->pending_count == layout->pending_capacity) {
+		layout->pending_capacity = layout->pending_capacity * 2 + 16;
+		layout->pending = memory_resize(layout->pending, layout->pending_capacity, sizeof *layout->pending);
+	}
+	memmove(layout->pending + at + 1, layout->pending + at, (layout->pending_count - at) * sizeof *layout->pending);
+	layout->pending_count++;
 }
 
 void layout_put(struct layout *layout, struct descriptor *entry)
 {
-	struct pending *old = find(layout, index_identity(entry));
-	if (old)
-		drop(layout, old);
-	struct pending *pending = memory_new(1, sizeof *pending);
-	pending->entry = *entry;
-	pending->number = ++layout->put_count;
-	const char *identity = index_identity(&pending->entry);
-	HASH_ADD_KEYPTR(hh, layout->pending, identity, strlen(identity), pending);
+	bool there;
+	size_t at = position(layout, index_identity(entry), &there);
+	if (there)
+		pending_release(&layout->pending[at]);
+	else
+		make_room(layout, at);
+	struct descriptor *kept = memory_new(1, sizeof *kept);
+	*kept = *entry;
 	*entry = (struct descriptor){0};
+	layout->pending[at] = (struct pending){kept, ++layout->put_count};
 }
 
 const struct descriptor *layout_find_pending(const struct layout *layout, const struct descriptor *wanted)
 {
-	const struct pending *pending = find(layout, index_identity(wanted));
-	return pending ? &pending->entry : NULL;
+	bool there;
+	size_t at = position(layout, index_identity(wanted), &there);
+	return there ? layout->pending[at].entry : NULL;
 }
 
 /* --- one write, on a worker ------------------------------------------------------------------------------------ */
@@ -119,25 +138,34 @@ static bool write_index(void *argument, struct error *err)
 
 /* --- the batch ------------------------------------------------------------------------------------------------- */
 
-static void collect(struct layout *layout, struct write_job *job)
+static int compare_numbers(const void *a, const void *b)
 {
-	struct pending *pending, *next;
-	*job = (struct write_job){.root = layout->root};
-	job->entries = memory_new(HASH_COUNT(layout->pending) + 1, sizeof *job->entries);
-	HASH_ITER(hh, layout->pending, pending, next)
-	{
-		descriptor_copy(&job->entries[job->count++], &pending->entry);
-	}
+	uint64_t left = ((const struct pending *)a)->number, right = ((const struct pending *)b)->number;
+	return (left > right) - (left < right);
+}
+
+/* In the order in which they were put, so that index.json is the same whatever the names. */
+static void collect(const struct layout *layout, struct write_job *job)
+{
+	auto_free struct pending *sorted = memory_new(layout->pending_count + 1, sizeof *sorted);
+	*job = (struct write_job){.root = layout->root, .count = layout->pending_count};
+	job->entries = memory_new(job->count + 1, sizeof *job->entries);
+	if (job->count > 0)
+		memcpy(sorted, layout->pending, job->count * sizeof *sorted);
+	qsort(sorted, job->count, sizeof *sorted, compare_numbers);
+	for (size_t i = 0; i < job->count; i++)
+		descriptor_copy(&job->entries[i], sorted[i].entry);
 }
 
 static void drop_written(struct layout *layout, uint64_t last)
 {
-	struct pending *pending, *next;
-	HASH_ITER(hh, layout->pending, pending, next)
-	{
-		if (pending->number <= last)
-			drop(layout, pending);
-	}
+	size_t kept = 0;
+	for (size_t i = 0; i < layout->pending_count; i++)
+		if (layout->pending[i].number <= last)
+			pending_release(&layout->pending[i]);
+		else
+			layout->pending[kept++] = layout->pending[i];
+	layout->pending_count = kept;
 }
 
 static void conclude(struct layout *layout, struct write_job *job, bool ok, const struct error *err)
@@ -214,7 +242,9 @@ bool layout_flush(struct layout *layout, struct error *err)
 void layout_flush_last(struct layout *layout)
 {
 	struct error err;
-	if (layout->pending && layout->broken.kind == ERR_NONE)
+	if (layout->pending_count > 0 && layout->broken.kind == ERR_NONE)
 		(void)!write_batch(layout, true, &err);
 	drop_written(layout, UINT64_MAX);
+	free(layout->pending);
+	layout->pending = NULL;
 }

@@ -203,7 +203,7 @@ static bool load_document(int root, json_t **document, struct stat *status, stru
 static bool load_settled(int root, json_t **document, struct stat *status, struct error *err)
 {
 	enum { TRIES_MOST = 5 };
-	static const struct timespec moment = {.tv_nsec = 20 * 1000 * 1000};
+	static const struct timespec moment = {.tv_nsec = 20000000};
 	struct error why;
 	for (int i = 1; !load_document(root, document, status, &why); i++) {
 		if (why.kind != ERR_CORRUPT || i == TRIES_MOST) {

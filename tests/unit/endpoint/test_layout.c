@@ -131,7 +131,8 @@ static void platforms(void *unused)
 	(void)unused;
 	assert_true(platform_parse("linux/arm64/v8", &manifest.platform, &err));
 	assert_true(endpoint_manifest_put(target, ALPINE, "one", &manifest, image.manifest.bytes, &err));
-	manifest.media_type = (char *)(uintptr_t)MEDIA_OCI_INDEX;
+	auto_free char *index_type = memory_text(MEDIA_OCI_INDEX);
+	manifest.media_type = index_type;
 	assert_true(endpoint_manifest_put(target, ALPINE, "index", &manifest, image.manifest.bytes, &err));
 	assert_true(put_image(target, ALPINE, "none", &image, &err));
 	endpoint_free(target);
