@@ -9,10 +9,10 @@
 
 struct place {
 	bool is_layout;
-	bool every_tag;             /* REPOSITORY:* */
-	char *directory;            /* of a layout */
-	char *name;                 /* in a layout: what stands behind DIR:, or NULL */
-	char *name_repository;      /* and its two parts: "x:1" is "x" and "1"; "latest" or a digest is "" and itself */
+	bool every_tag;        /* REPOSITORY:* */
+	char *directory;       /* of a layout */
+	char *name;            /* in a layout: what stands behind DIR:, or NULL */
+	char *name_repository; /* and its two parts: "x:1" is "x" and "1"; "latest" or a digest is "" and itself */
 	char *name_tag;
 	struct reference reference; /* of a registry */
 };

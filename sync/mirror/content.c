@@ -47,7 +47,7 @@ static void entry_free(struct entry *entry)
 
 static void drop(struct content_cache *cache, struct entry *entry)
 {
-	HASH_DEL(cache->entries, entry);
+	HASH_DEL(cache->entries, entry); // NOLINT(clang-analyzer-core.NullDereference): it is in the table
 	list_remove(&entry->unused);
 	cache->bytes -= entry->content.length;
 	entry_free(entry);

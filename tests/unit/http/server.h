@@ -137,7 +137,7 @@ static inline void server_note(struct peer *peer)
 	char authorization[256] = "";
 	bool has = peer_header(peer, "Authorization", authorization, sizeof authorization);
 	pthread_mutex_lock(&server->lock);
-	server->requests++;
+	__atomic_fetch_add(&server->requests, 1, __ATOMIC_RELAXED); /* a test looks at it while we run */
 	size_t used = strlen(server->log);
 	snprintf(server->log + used, sizeof server->log - used, "%s %s%s%s\n", peer->method, peer->path, has ? " " : "",
 		authorization);

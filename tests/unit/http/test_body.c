@@ -397,7 +397,7 @@ static void stops(struct story *story)
 	for (int at = 0; at < STOP_COUNT; at++) {
 		struct stop_job job = {.story = story, .at = (enum stop_at)at};
 		struct group group;
-		int before = story->server.requests;
+		int before = __atomic_load_n(&story->server.requests, __ATOMIC_RELAXED);
 		group_init(&group, 1);
 		assert_true(group_spawn(&group, stop_task, &job, &err));
 		while (!job.waits)
