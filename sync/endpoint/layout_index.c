@@ -164,10 +164,10 @@ static bool read_entries(const json_t *array, struct index *index, struct error 
 	for (; index->count < json_array_size(array); index->count++)
 		if (!descriptor_read(json_array_get(array, index->count), &index->entries[index->count], err))
 			return error_wrap(err, "entry %zu", index->count);
-	fill_tables(index);
 	return true;
 }
 
+/* The entries, without the tables. */
 static bool read_snapshot(const json_t *document, struct index **out, struct error *err)
 {
 	json_t *array;
@@ -225,6 +225,7 @@ bool index_load(int root, struct index **index, struct error *err)
 		*index = index_new();
 	else if (!read_snapshot(document, index, err))
 		return error_wrap(err, INDEX_FILE);
+	fill_tables(*index);
 	(*index)->status = status;
 	return true;
 }
@@ -237,7 +238,7 @@ struct merge {
 	size_t count;
 	bool *there; /* beside entries: stands in the file as it should */
 	json_t *document;
-	struct index *before;
+	struct index *snapshot; /* of @document, before and after */
 	bool changed;
 };
 
@@ -302,8 +303,8 @@ static json_t *merge_entries(struct merge *merge, const json_t *array)
 {
 	json_t *merged = json_array();
 	bool fits = merged != NULL;
-	for (size_t i = 0; i < merge->before->count; i++)
-		if (stays(merge, &merge->before->entries[i]))
+	for (size_t i = 0; i < merge->snapshot->count; i++)
+		if (stays(merge, &merge->snapshot->entries[i]))
 			fits &= json_array_append(merged, json_array_get(array, i)) == 0;
 		else
 			merge->changed = true;
@@ -351,30 +352,24 @@ static bool write_document(int root, const json_t *document, struct stat *status
 	return true;
 }
 
-static bool merge_into(
-	int root, struct merge *merge, const struct stat *status, struct index **index, struct error *err)
+/* Change the document; merge->changed tells whether there was anything to change. */
+static bool merge_document(struct merge *merge, struct error *err)
 {
 	json_t *array;
 	if (!merge->document)
 		merge->document = new_document();
-	if (!read_snapshot(merge->document, &merge->before, err) || !find_entries(merge->document, &array, err))
+	if (!read_snapshot(merge->document, &merge->snapshot, err) || !find_entries(merge->document, &array, err))
 		return false;
-	merge->before->status = *status;
 	json_object_set_new(merge->document, "manifests", merge_entries(merge, array));
-	struct index *after;
-	if (!merge->changed) {
-		*index = merge->before;
-		merge->before = NULL;
-		return true;
-	}
-	if (!read_snapshot(merge->document, &after, err))
-		return false;
-	if (!write_document(root, merge->document, &after->status, err)) {
-		index_free(after);
-		return false;
-	}
-	*index = after;
 	return true;
+}
+
+static bool write_merged(int root, struct merge *merge, struct stat *status, struct error *err)
+{
+	index_free(merge->snapshot); /* before there is another one: an index may be long */
+	merge->snapshot = NULL;
+	return read_snapshot(merge->document, &merge->snapshot, err) &&
+	       write_document(root, merge->document, status, err);
 }
 
 static void sort_ours(struct merge *merge)
@@ -393,10 +388,16 @@ bool index_merge(int root, const struct descriptor *entries, size_t count, struc
 	if (!load_settled(root, &merge.document, &status, err))
 		return false;
 	sort_ours(&merge);
-	bool ok = merge_into(root, &merge, &status, index, err) || error_wrap(err, INDEX_FILE);
+	bool ok = merge_document(&merge, err) && (!merge.changed || write_merged(root, &merge, &status, err));
 	json_decref(merge.document);
-	index_free(merge.before);
 	free(merge.rows);
 	free(merge.there);
-	return ok;
+	if (!ok) {
+		index_free(merge.snapshot);
+		return error_wrap(err, INDEX_FILE);
+	}
+	fill_tables(merge.snapshot);
+	merge.snapshot->status = status;
+	*index = merge.snapshot;
+	return true;
 }
