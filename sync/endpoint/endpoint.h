@@ -68,6 +68,10 @@ void name_pages_free(struct name_pages *pages);
 /**
  * What @reference (tag or digest text) points to. Never without a digest: where HEAD does not tell, the manifest is
  * read. The caller releases *root. ERR_NOT_FOUND.
+ *
+ * A layout opened for reading finds what a reader means (LAY-14), repository "" for a name as it was typed;
+ * ERR_INVALID lists the candidates where it is ambiguous. One opened for writing finds only what stands under the name
+ * that endpoint_manifest_put() would give it, with its manifest there.
  */
 must_check bool endpoint_resolve(struct endpoint *endpoint, const char *repository, const char *reference,
 	struct descriptor *root, struct error *err);
@@ -115,8 +119,10 @@ must_check bool endpoint_writer_commit(struct endpoint_writer *writer, struct er
 void endpoint_writer_free(struct endpoint_writer *writer);
 
 /**
- * Store a manifest: @tag NULL stores it by digest alone; else the tag points to it afterwards. In a layout the blob is
- * durable on return, the tag after the next flush. @media_type and, if not empty, @platform go into the entry (LAY-15).
+ * Store a manifest: @tag NULL stores it by digest alone; else the tag points to it afterwards. In a layout @tag may be
+ * digest text, for an entry without a name (LAY-12); the bytes are synced on return, the entry is durable and visible
+ * after the next flush, and endpoint_resolve() of a target sees it at once. An image's media type and, if not empty,
+ * platform go into the entry (LAY-15). ERR_INVALID: a name that no index.json should have.
  */
 must_check bool endpoint_manifest_put(struct endpoint *endpoint, const char *repository, const char *tag,
 	const struct descriptor *manifest, const void *bytes, struct error *err);
