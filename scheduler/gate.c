@@ -49,16 +49,22 @@ static void keep_share(const struct gate_waiter *waiter, bool keep)
 		waiter->claims[i].gate->kept = keep ? waiter->claims[i].gate->kept + waiter->claims[i].amount : 0;
 }
 
-/* Walk the queue once, from the front, and let in whoever can be. */
+/*
+ * Walk the queue once, from the front, and let in whoever can be. Only the first of those passed too often has its
+ * share kept: many that wait for one slow host would else set aside all that the others need, and stop them too.
+ */
 static void grant(struct loop *loop)
 {
+	const struct gate_waiter *kept_for = NULL;
 	unsigned waiting_in_front = 0;
 	list_for_each_safe (node, &loop->gate_waiters) {
 		struct gate_waiter *waiter = list_item(node, struct gate_waiter, node);
 		if (!try_take(waiter->claims, waiter->count)) {
 			waiting_in_front++;
-			if (waiter->overtaken >= OVERTAKEN_MOST)
+			if (waiter->overtaken >= OVERTAKEN_MOST && !kept_for) {
+				kept_for = waiter;
 				keep_share(waiter, true);
+			}
 			continue;
 		}
 		waiter->granted = true;
@@ -68,8 +74,8 @@ static void grant(struct loop *loop)
 			for (struct list *front = loop->gate_waiters.next; front != node_next; front = front->next)
 				list_item(front, struct gate_waiter, node)->overtaken++;
 	}
-	list_for_each (left, &loop->gate_waiters)
-		keep_share(list_item(left, struct gate_waiter, node), false);
+	if (kept_for)
+		keep_share(kept_for, false);
 }
 
 bool gate_enter_all(const struct gate_claim *claims, size_t count, struct error *err)

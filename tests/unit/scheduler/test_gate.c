@@ -155,6 +155,37 @@ static void who_waits_for_one_gate_does_not_close_another(void **state)
 	in_both_loops(pass_those_who_wait_elsewhere, NULL);
 }
 
+static void pass_many_who_were_passed_too_often(void *argument)
+{
+	struct blocked b = {.entered = false};
+	struct group group;
+	struct error err;
+	(void)argument;
+	gate_init(&b.slow, 1);
+	gate_init(&b.fast, 2);
+	group_init(&group, 16);
+	assert_true(gate_enter(&b.slow, &err));
+	for (int i = 0; i < 8; i++)
+		assert_true(group_spawn(&group, wait_for_slow_and_fast, &b, &err));
+	assert_true(task_sleep(2, &err));
+	for (int i = 0; i < 200; i++) {
+		b.entered = false;
+		assert_true(group_spawn(&group, enter_fast, &b, &err));
+		assert_true(task_sleep(0, &err));
+		assert_true(task_sleep(1, &err));
+		assert_true(b.entered);
+	}
+	gate_leave(&b.slow);
+	group_wait(&group);
+	assert_int_equal(b.slow.used + b.fast.used, 0);
+}
+
+static void many_who_wait_for_one_gate_do_not_close_another(void **state)
+{
+	(void)state;
+	in_both_loops(pass_many_who_were_passed_too_often, NULL);
+}
+
 static void cancel_all_waiters(void *argument)
 {
 	struct blocked b = {.entered = false};
@@ -188,6 +219,7 @@ int main(void)
 		cmocka_unit_test(what_is_taken_in_one_step_cannot_deadlock),
 		cmocka_unit_test(a_large_claim_does_not_starve),
 		cmocka_unit_test(who_waits_for_one_gate_does_not_close_another),
+		cmocka_unit_test(many_who_wait_for_one_gate_do_not_close_another),
 		cmocka_unit_test(a_cancelled_waiter_takes_nothing_with_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
