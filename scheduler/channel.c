@@ -38,8 +38,21 @@ static bool has_room(const struct channel *channel)
 	return true;
 }
 
+/* Somebody who could go on is held back by the slow. */
+static bool anybody_waits_for_more(const struct channel *channel)
+{
+	list_for_each (node, &channel->readers) {
+		const struct channel_reader *reader = list_item(node, struct channel_reader, node);
+		if (!reader->essential && !holds_back(channel, reader))
+			return true;
+	}
+	return false;
+}
+
 static void put_out_the_slow(struct channel *channel)
 {
+	if (!anybody_waits_for_more(channel))
+		return;
 	list_for_each_safe (node, &channel->readers) {
 		struct channel_reader *reader = list_item(node, struct channel_reader, node);
 		if (reader->essential || !holds_back(channel, reader))
@@ -62,7 +75,7 @@ bool channel_reserve_within(struct channel *channel, int64_t patience_ms, unsign
 			return false;
 		}
 		put_out_the_slow(channel);
-		deadline = -1; /* who is left is waited for */
+		deadline = loop_now_ms() + patience_ms;
 	}
 	channel->reserved = true;
 	*data = channel->slots[channel->written % channel->slot_count].data;

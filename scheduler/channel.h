@@ -48,7 +48,8 @@ must_check bool channel_reserve(struct channel *channel, unsigned char **data, s
 
 /**
  * As channel_reserve(), but a reader that holds the writer back for @patience_ms is put out of the channel: its
- * next read fails with ERR_TIMEOUT, and the others go on; an essential one never is. Negative: for ever.
+ * next read fails with ERR_TIMEOUT, and the others go on; an essential one never is, nor is any while all that are
+ * not essential are as slow. Negative: for ever.
  */
 must_check bool channel_reserve_within(
 	struct channel *channel, int64_t patience_ms, unsigned char **data, struct error *err);

@@ -174,6 +174,55 @@ static void a_reader_that_is_too_slow_is_put_out(void **state)
 	in_both_loops(outlast, NULL);
 }
 
+struct slow_pair {
+	struct channel channel;
+	struct channel_reader readers[2];
+	int reserved;
+};
+
+static void reserve_three(void *argument)
+{
+	struct slow_pair *pair = argument;
+	struct error err;
+	unsigned char *data;
+	for (; pair->reserved < 3; pair->reserved++) {
+		assert_true(channel_reserve_within(&pair->channel, 5, &data, &err));
+		channel_publish(&pair->channel, 1);
+	}
+}
+
+static void be_as_slow_as_the_other(void *argument)
+{
+	struct slow_pair pair = {.reserved = 0};
+	struct group group;
+	struct error err;
+	const unsigned char *got;
+	size_t length;
+	(void)argument;
+	channel_init(&pair.channel, 2, 64);
+	channel_join(&pair.channel, &pair.readers[0]);
+	channel_join(&pair.channel, &pair.readers[1]);
+	group_init(&group, 1);
+	assert_true(group_spawn(&group, reserve_three, &pair, &err));
+	assert_true(task_sleep(30, &err));
+	assert_int_equal(pair.reserved, 2);
+	assert_true(channel_read(&pair.readers[0], &got, &length, &err)); /* now the other is the slow one */
+	channel_advance(&pair.readers[0]);
+	group_wait(&group);
+	assert_true(channel_read(&pair.readers[0], &got, &length, &err));
+	assert_false(channel_read(&pair.readers[1], &got, &length, &err));
+	assert_int_equal(err.kind, ERR_TIMEOUT);
+	channel_leave(&pair.readers[0]);
+	channel_leave(&pair.readers[1]);
+	channel_release(&pair.channel);
+}
+
+static void nobody_is_put_out_while_all_are_slow(void **state)
+{
+	(void)state;
+	in_both_loops(be_as_slow_as_the_other, NULL);
+}
+
 static void go_back(void *argument)
 {
 	struct channel channel;
@@ -219,6 +268,7 @@ int main(void)
 		cmocka_unit_test(who_leaves_holds_nobody_back),
 		cmocka_unit_test(what_was_written_before_a_failure_is_read_before_it),
 		cmocka_unit_test(a_reader_that_is_too_slow_is_put_out),
+		cmocka_unit_test(nobody_is_put_out_while_all_are_slow),
 		cmocka_unit_test(a_reader_goes_back_while_the_first_chunk_is_there),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
