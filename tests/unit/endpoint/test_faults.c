@@ -119,6 +119,33 @@ static void only_a_regular_file_of_the_right_size_is_read(void **state)
 	in_loop(hostile_blobs, NULL);
 }
 
+static void empty_blobs(void *unused)
+{
+	struct part empty = {0};
+	struct endpoint *target = open_target(false);
+	struct endpoint_reader *reader;
+	struct error err = {0};
+	bool present = true;
+	(void)unused;
+	part_set(&empty, "");
+	auto_free char *path = blob_path(&empty.descriptor.digest);
+	make_fifo(path); /* its size is that of the blob */
+	assert_false(endpoint_blob_open(target, "", &empty.descriptor, 0, &reader, &err));
+	assert_int_equal(err.kind, ERR_CORRUPT);
+	assert_true(endpoint_blob_present(target, "", &empty.descriptor, &present, &err));
+	assert_false(present);
+	assert_true(put_part(target, &empty, &err));
+	assert_true(endpoint_blob_present(target, "", &empty.descriptor, &present, &err));
+	assert_true(present);
+	endpoint_free(target);
+}
+
+static void a_fifo_is_not_an_empty_blob(void **state)
+{
+	(void)state;
+	in_loop(empty_blobs, NULL);
+}
+
 static void linked_directories(void *unused)
 {
 	static const char *const names[] = {"blobs", "blobs/sha256"};
@@ -420,6 +447,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(only_a_regular_file_of_the_right_size_is_read),
+		test(a_fifo_is_not_an_empty_blob),
 		test(a_linked_directory_is_not_followed),
 		test(a_blob_that_changes_is_not_taken_for_itself),
 		test(a_layout_of_the_wrong_shape_is_refused),
