@@ -137,7 +137,8 @@ static void twice(void *unused)
 			"org.opencontainers.image.ref.name", MEDIA_OCI_MANIFEST, (intmax_t)two.manifest.descriptor.size,
 			two.manifest.descriptor.digest.text, "org.opencontainers.image.ref.name");
 	(void)unused;
-	endpoint_free(open_target(true));
+	write_image("", "1", 2, true);
+	write_image("", "1", 1, true); /* both are there */
 	write_text(path, text);
 	struct endpoint *target = open_target(true);
 	assert_int_equal(number_of(target, "", "1"), -ERR_NOT_FOUND);
@@ -150,6 +151,32 @@ static void a_name_that_stands_there_twice_is_put_right(void **state)
 {
 	(void)state;
 	in_loop(twice, NULL);
+}
+
+static void other_form(void *unused)
+{
+	struct image image = image_make(1);
+	auto_free char *path = path_of("index.json");
+	auto_free char *text = memory_format(
+		"{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"%s\",\"size\":%jd,\"digest\":\"%s\","
+		"\"annotations\":{\"io.containerd.image.name\":\"" ALPINE ":1\"}}]}",
+		MEDIA_OCI_MANIFEST, (intmax_t)image.manifest.descriptor.size, image.manifest.descriptor.digest.text);
+	(void)unused;
+	write_image(ALPINE, "1", 1, false);
+	write_text(path, text);
+	struct endpoint *target = open_target(false);
+	assert_int_equal(number_of(target, ALPINE, "1"), -ERR_NOT_FOUND);
+	endpoint_free(target);
+	write_image(ALPINE, "1", 1, false);
+	auto_free char *after = index_text();
+	assert_int_equal(index_count(), 1);
+	assert_non_null(strstr(after, "org.opencontainers.image.ref.name"));
+}
+
+static void a_name_that_only_containerd_reads_becomes_ours(void **state)
+{
+	(void)state;
+	in_loop(other_form, NULL);
 }
 
 /* --- who writes, and how often ----------------------------------------------------------------------------------- */
@@ -321,6 +348,7 @@ int main(void)
 		test(only_the_entry_of_the_tag_is_replaced),
 		test(entries_keep_their_order_and_the_new_comes_last),
 		test(a_name_that_stands_there_twice_is_put_right),
+		test(a_name_that_only_containerd_reads_becomes_ours),
 		test(many_flushes_share_few_writes),
 		test(writing_costs_a_tenth_of_the_time_at_most),
 		test(what_a_stopped_run_put_is_written_at_the_close),

@@ -59,6 +59,8 @@ static void select_rows(void *unused)
 		{{{1, NULL, ALPINE ":1", NULL}}, ALPINE, "1", 1, "containerd's name alone"},
 		{{{1, "1", NULL, NULL}, {2, "2", NULL, NULL}}, ALPINE, "2", 2, "bare tags of one repository"},
 		{{{1, "1", ALPINE ":1", NULL}}, BUSYBOX, "1", -ERR_NOT_FOUND, "of another repository"},
+		{{{1, "1", ALPINE ":1", NULL}, {2, "2", BUSYBOX ":2", NULL}}, ALPINE, "2", -ERR_NOT_FOUND,
+			"of two repositories"},
 		{{{1, "1", NULL, NULL}}, "", "2", -ERR_NOT_FOUND, "another tag"},
 		{{{1, "latest", NULL, NULL}}, "", "2", -ERR_NOT_FOUND, "a tag is not a repository"},
 		{{{1, "11", NULL, NULL}, {2, ALPINE ":21", NULL, NULL}}, "", "1", -ERR_NOT_FOUND, "not half a tag"},
