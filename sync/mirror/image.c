@@ -365,8 +365,7 @@ static bool put_level(struct image_target *target, unsigned depth, bool with_sub
 static bool publish(struct image_target *target, struct error *err)
 {
 	const struct tree *tree = &target->image->tree;
-	unsigned depth = tree->manifests[tree->manifest_count - 1].depth;
-	for (; depth > 0; depth--) {
+	for (unsigned depth = tree->depth; depth > 0; depth--) {
 		if (!put_level(target, depth, false, err) || !put_level(target, depth, true, err))
 			return false;
 		if (!outcome_is_well(&target->outcome)) {

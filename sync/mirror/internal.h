@@ -105,12 +105,13 @@ struct tree_manifest {
 	size_t length;
 	const struct content *content; /* NULL: rewritten */
 	char *rewritten;
-	unsigned depth; /* 0: the root */
+	unsigned depth; /* 0: the root; deeper than every index that names it */
 };
 
 struct tree {
 	struct tree_manifest *manifests; /* [0] is the root; a child stands behind its first parent */
 	size_t manifest_count;
+	unsigned depth;           /* of the deepest */
 	struct descriptor *blobs; /* borrowed from the manifests; each digest once */
 	size_t blob_count;
 	int64_t bytes; /* of the blobs */

@@ -75,6 +75,7 @@ static bool fetch_level(struct run *run, struct endpoint *source, const char *re
 struct seen {
 	char key[DIGEST_TEXT_MAX + 1];
 	int64_t size;
+	size_t position; /* of a manifest, in the tree */
 	UT_hash_handle hh;
 };
 
@@ -88,11 +89,17 @@ static void seen_release(struct seen **seen)
 	}
 }
 
+static struct seen *find_seen(struct seen *seen, const struct digest *digest)
+{
+	struct seen *item;
+	HASH_FIND_STR(seen, digest->text, item);
+	return item;
+}
+
 /* *fresh: this is the first time. ERR_CORRUPT: one digest with two sizes (T-32). */
 static bool see(struct seen **seen, const struct descriptor *descriptor, bool *fresh, struct error *err)
 {
-	struct seen *item;
-	HASH_FIND_STR(*seen, descriptor->digest.text, item);
+	struct seen *item = find_seen(*seen, &descriptor->digest);
 	*fresh = !item;
 	if (item) {
 		if (item->size == descriptor->size)
@@ -168,10 +175,39 @@ static bool add_children(
 				return error_set(err, ERR_TOO_LARGE, "indexes nest deeper than %d", LIMIT_INDEX_DEPTH);
 			if (tree->manifest_count >= LIMIT_TREE_MANIFESTS)
 				return error_set(err, ERR_TOO_LARGE, "more than %d manifests", LIMIT_TREE_MANIFESTS);
+			find_seen(*seen, &child->digest)->position = tree->manifest_count;
 			add_manifest(tree, child, depth);
 		}
 	}
 	return true;
+}
+
+static bool sink_once(struct tree *tree, struct seen *seen)
+{
+	bool moved = false;
+	for (size_t m = 0; m < tree->manifest_count; m++) {
+		const struct tree_manifest *parent = &tree->manifests[m];
+		for (size_t i = 0; i < parent->manifest.child_count; i++) {
+			const struct seen *item = find_seen(seen, &parent->manifest.children[i].digest);
+			struct tree_manifest *child = item ? &tree->manifests[item->position] : NULL;
+			if (!child || child->depth > parent->depth)
+				continue;
+			child->depth = parent->depth + 1;
+			moved = true;
+		}
+		if (parent->depth > tree->depth)
+			tree->depth = parent->depth;
+	}
+	return moved;
+}
+
+/* A child of several indexes is found below the first, and must be pushed before the deepest. */
+static bool sink_shared_children(struct tree *tree, struct seen *seen, struct error *err)
+{
+	for (unsigned levels = 0; levels <= LIMIT_INDEX_DEPTH; levels++)
+		if (!sink_once(tree, seen))
+			return true;
+	return error_set(err, ERR_TOO_LARGE, "indexes nest deeper than %d", LIMIT_INDEX_DEPTH);
 }
 
 /* Replace the root index by its subset. */
@@ -210,6 +246,7 @@ bool tree_fetch(struct run *run, struct endpoint *source, const char *repository
 		ok = ok && add_children(tree, &seen, from, to, depth + 1, err);
 		from = to;
 	}
+	ok = ok && sink_shared_children(tree, seen, err);
 	seen_release(&seen);
 	return ok && add_blobs(tree, err);
 }
