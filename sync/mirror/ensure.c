@@ -235,12 +235,13 @@ static bool serves(const struct transfer *transfer, const struct endpoint *endpo
 	return false;
 }
 
-/* One want of each endpoint, of all that wait. */
+/* One want of each endpoint, of all that wait; but a stale one's own task is about to look, and may settle it. */
 static void gather(struct transfer *transfer, struct blob *blob)
 {
 	list_for_each (node, &blob->waiting) {
 		struct want *want = list_item(node, struct want, waiting);
-		if (transfer->sink_count == array_count(transfer->sinks) || serves(transfer, want->endpoint))
+		if (want->stale || transfer->sink_count == array_count(transfer->sinks) ||
+			serves(transfer, want->endpoint))
 			continue;
 		want->carried = true;
 		want->carries++;
