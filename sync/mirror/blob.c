@@ -91,16 +91,29 @@ void blob_drop_holder(struct blob *blob, const struct holder *holder)
 	blob->holders[at] = blob->holders[--blob->holder_count];
 }
 
-/* The oldest that is settled makes room; the first one of an endpoint is the one that mounts come from, so keep it. */
+static bool has_another_before(const struct blob *blob, size_t at)
+{
+	for (size_t i = 0; i < at; i++)
+		if (blob->holders[i].present && blob->holders[i].endpoint == blob->holders[at].endpoint)
+			return true;
+	return false;
+}
+
+/* Of those that are settled, one whose endpoint has another goes, since mounts come from the first of an endpoint. */
 static void bound_holders(struct blob *blob)
 {
+	size_t goes = blob->holder_count;
 	if (blob->holder_count < HOLDERS_PER_BLOB)
 		return;
-	for (size_t i = 1; i < blob->holder_count; i++)
-		if (blob->holders[i].present && blob->holders[i].endpoint == blob->holders[0].endpoint) {
-			blob_drop_holder(blob, &blob->holders[i]);
-			return;
-		}
+	for (size_t i = blob->holder_count; i-- > 0;) {
+		bool spare = blob->holders[i].present && has_another_before(blob, i);
+		if (spare || (blob->holders[i].present && goes == blob->holder_count))
+			goes = i;
+		if (spare)
+			break;
+	}
+	if (goes < blob->holder_count)
+		blob_drop_holder(blob, &blob->holders[goes]);
 }
 
 void blob_add_holder(struct blob *blob, struct endpoint *endpoint, const char *repository)
