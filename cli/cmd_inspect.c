@@ -87,6 +87,16 @@ static bool choose_image(struct inspection *in, struct error *err)
 	return true; /* the index itself is all that is shown */
 }
 
+/* An image that is no index has one platform, which its config tells. */
+static bool is_as_wished(const struct inspection *in, struct error *err)
+{
+	char wished[100], found[100];
+	if (!in->wished || platform_is_empty(&in->config.platform) || platform_matches(&in->wish, &in->config.platform))
+		return true;
+	return error_set(err, ERR_NOT_FOUND, "the image is for %s, not for %s",
+		platform_format(&in->config.platform, found), platform_format(&in->wish, wished));
+}
+
 static bool inspect(struct run *run, struct inspection *in, struct error *err)
 {
 	const char *reference;
@@ -99,7 +109,9 @@ static bool inspect(struct run *run, struct inspection *in, struct error *err)
 	if (!read_manifest(in, &in->image, &in->manifest, err))
 		return false;
 	in->has_image = in->manifest.kind != MEDIA_INDEX;
-	return !in->has_image || !manifest_has_image_config(&in->manifest) || read_config(in, err);
+	if (in->has_image && manifest_has_image_config(&in->manifest) && !read_config(in, err))
+		return false;
+	return is_as_wished(in, err);
 }
 
 /* --- printing -------------------------------------------------------------------------------------------------------
@@ -182,9 +194,10 @@ static json_t *entries_as_json(const struct inspection *in)
 	char platform[100];
 	for (size_t i = 0; i < in->root_manifest.child_count; i++) {
 		const struct descriptor *child = &in->root_manifest.children[i];
-		json_array_append_new(entries,
-			json_pack("{s:s, s:I, s:s}", "digest", child->digest.text, "size", (json_int_t)child->size,
-				"platform", platform_format(&child->platform, platform)));
+		json_array_append_new(entries, json_pack("{s:s, s:s, s:I, s:s, s:b}", "digest", child->digest.text,
+						       "media_type", child->media_type, "size", (json_int_t)child->size,
+						       "platform", platform_format(&child->platform, platform),
+						       "attestation", !digest_is_empty(&child->attests)));
 	}
 	return entries;
 }

@@ -18,7 +18,8 @@ static int list(struct run *run, void *context)
 	while ((ok = name_pages_next(pages, &names, &count, &err)) && count > 0)
 		for (size_t i = 0; i < count; i++)
 			if (place->is_layout && *names[i].repository)
-				printf("%s:%s\n", names[i].repository, names[i].reference);
+				printf("%s%c%s\n", names[i].repository, digest_is_text(names[i].reference) ? '@' : ':',
+					names[i].reference);
 			else
 				puts(names[i].reference);
 	name_pages_free(pages);

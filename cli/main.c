@@ -2,13 +2,16 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "config/selection.h"
+#include "scheduler/loop.h"
+#include "store/store.h"
 #include "sync/http/http.h"
+#include "sync/verify/verify.h"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Cron may close them; what is opened next must not become somebody's stdout (T-76). */
@@ -21,7 +24,10 @@ static void open_standard_files(void)
 
 static int print_version(void)
 {
-	printf("dray %s\n%s\n", DRAY_VERSION, http_library_version());
+	char verify[128], config[64];
+	printf("dray %s\n%s\nlibuv %s\nSQLite %s\n%s\nPCRE2 %s\n", DRAY_VERSION, http_library_version(),
+		loop_library_version(), store_library_version(), verifier_library_versions(verify),
+		selection_library_version(config));
 	return EXIT_DONE;
 }
 
@@ -35,7 +41,7 @@ static int run(int argc, char **argv)
 	struct arguments arguments;
 	struct error err;
 	int used = 0;
-	if (argc < 2) {
+	if (argc < 2 || (argc == 2 && str_is(argv[1], "config"))) {
 		command_print_overview(stderr);
 		return EXIT_USAGE;
 	}
@@ -72,7 +78,6 @@ int main(int argc, char **argv)
 	open_standard_files();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a file size limit is EFBIG to whoever writes, not our end */
-	umask(077);
 	int code = run(argc, argv);
 	/* A result that nobody could read is no success (T-70). */
 	if (fflush(stdout) != 0 && code == EXIT_DONE)

@@ -8,9 +8,8 @@
 /* A name is kept as it stands, whatever its form (LAY-14); the parts are what the endpoint joins again. */
 static void split_name(struct place *place)
 {
-	struct digest digest;
 	const char *colon = strrchr(place->name, ':');
-	bool whole = !colon || !reference_is_tag(colon + 1) || digest_parse(place->name, &digest, NULL);
+	bool whole = !colon || !reference_is_tag(colon + 1) || digest_is_text(place->name);
 	size_t head = whole ? 0 : (size_t)(colon - place->name);
 	place->name_repository = memory_text_of(place->name, head);
 	place->name_tag = memory_text(whole ? place->name : colon + 1);

@@ -49,6 +49,9 @@ static void put_counts(json_t *root, const struct report *report)
 	put_integer(images, "unchanged", report->images.unchanged);
 	put_integer(images, "failed", report->images.failed);
 	put_integer(images, "pending", report->images.pending);
+	put_integer(images, "stopped", report->images.stopped);
+	put_integer(images, "rewritten", report->images.rewritten);
+	put_integer(root, "unlisted", report->unlisted);
 	json_t *blobs = add_object(root, "blobs");
 	put_integer(blobs, "unique", report->blobs.unique);
 	put_integer(blobs, "downloaded", report->blobs.downloaded);
@@ -106,6 +109,7 @@ void report_print_json(const struct report *report, int exit_code)
 	put_time(root, "finished", report->finished_ms);
 	put_integer(root, "duration_ms", report->duration_ms);
 	put_integer(root, "exit_code", exit_code);
+	put_integer(root, "stopped_by", report->stopped_by);
 	json_object_set_new(root, "dry_run", json_boolean(report->dry_run));
 	put_counts(root, report);
 	put_requests(root, report->requests);

@@ -47,15 +47,19 @@ static void measure_rate(struct view *view, const struct progress *progress)
 	view->last_ms = now;
 }
 
-/* Only what is known of the rest: how many images are left, once all are found. */
+/* What the running transfers still need at this rate, and for the images behind them the mean so far; nothing while
+ * more may be found. */
 static const char *time_left(const struct view *view, const struct progress *progress, char out[32])
 {
 	char duration[16];
 	int64_t left = progress->images_found - progress->images_done;
-	if (progress->listing || progress->images_done == 0 || left == 0)
+	if (progress->listing || left == 0 || view->rate < 1)
 		return "";
+	int64_t transfers_ms = (int64_t)((double)progress->transfer_bytes_left * 1000 / view->rate);
 	int64_t elapsed = loop_now_ms() - view->started_ms;
-	snprintf(out, 32, ", %s left", str_format_duration(elapsed * left / progress->images_done, duration));
+	int64_t images_ms = progress->images_done > 0 ? elapsed * left / progress->images_done : 0;
+	snprintf(out, 32, ", about %s left",
+		str_format_duration(transfers_ms > images_ms ? transfers_ms : images_ms, duration));
 	return out;
 }
 
@@ -101,6 +105,8 @@ static void print(struct view *view, const char *line)
 		erase(view);
 		fprintf(stderr, "%s\n", line);
 		draw(view);
+		if (!view->lines_to_stderr && !isatty(STDOUT_FILENO))
+			puts(line); /* into the file that the output goes to */
 		return;
 	}
 	fprintf(view->lines_to_stderr ? stderr : stdout, "%s\n", line);
@@ -163,8 +169,9 @@ void view_image(void *context, const struct image_event *event)
 	auto_buf struct buf targets;
 	buf_init(&targets, LINE_MAX_BYTES);
 	join_targets(event, &targets);
-	auto_free char *head = memory_format("%-10s %s -> %s  %s", words[event->outcome], event->source,
-		buf_peek(&targets), digest_short(event->digest, digest));
+	auto_free char *head =
+		memory_format("%-10s %s -> %s  %s%s", words[event->outcome], event->source, buf_peek(&targets),
+			digest_short(event->digest, digest), event->rewritten ? " (cut to its platforms)" : "");
 	if (event->outcome != IMAGE_COPIED) {
 		print(view, head);
 		return;
@@ -182,6 +189,10 @@ void view_summary(const struct view *view, const struct report *report)
 		return;
 	fprintf(out, "%ld images: %ld copied, %ld unchanged, %ld failed", (long)report->images.total,
 		(long)report->images.copied, (long)report->images.unchanged, (long)report->images.failed);
+	if (report->unlisted > 0)
+		fprintf(out, ", %ld repositories could not be listed", (long)report->unlisted);
+	if (report->images.stopped > 0)
+		fprintf(out, ", %ld stopped", (long)report->images.stopped);
 	if (report->dry_run)
 		fprintf(out, ", %ld to copy (dry run)", (long)report->images.pending);
 	fprintf(out, "; %s down, %s up, %ld blobs mounted; %ld digests and %ld diff_ids proven, %ld remembered",
@@ -192,7 +203,8 @@ void view_summary(const struct view *view, const struct report *report)
 		fprintf(out, ", %ld layers unproven", (long)report->blobs.unproven);
 	fprintf(out, "; %s\n", str_format_duration(report->duration_ms, duration));
 	if (report->stopped_by)
-		fprintf(out, "stopped by signal %d; the next run goes on from here\n", report->stopped_by);
+		fprintf(out, "stopped by signal %d; what is finished stays, run it again for the rest\n",
+			report->stopped_by);
 	else if (report->failure_count > 0)
-		fprintf(out, "what failed is tried again by the next run\n");
+		fprintf(out, "run it again to try what failed; what is there is not sent again\n");
 }

@@ -256,3 +256,9 @@ bool tag_filter_match(const struct tag_filter *filter, const char *tag, bool *ta
 	*taken = allowed && !denied;
 	return true;
 }
+
+const char *selection_library_version(char out[64])
+{
+	pcre2_config(PCRE2_CONFIG_VERSION, out);
+	return out;
+}

@@ -25,4 +25,7 @@ must_check bool tag_filter_match(const struct tag_filter *filter, const char *ta
 /** Does the glob (`*`, `?`, `[a-z]`, `[!a]`, `\` escapes) match the whole text? At most n*m steps. */
 bool selection_glob(const char *glob, const char *text);
 
+/** The version of PCRE2, into @out, which is returned. */
+const char *selection_library_version(char out[64]);
+
 #endif

@@ -83,6 +83,12 @@ bool digest_is_verifiable(const struct digest *digest)
 	return digest->algorithm == DIGEST_SHA256 || digest->algorithm == DIGEST_SHA512;
 }
 
+bool digest_is_text(const char *text)
+{
+	struct digest digest;
+	return digest_parse(text, &digest, NULL) && digest_is_verifiable(&digest);
+}
+
 const char *digest_algorithm_name(const struct digest *digest, char out[32])
 {
 	size_t length = strcspn(digest->text, ":");

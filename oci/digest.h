@@ -36,6 +36,9 @@ static inline bool digest_is_empty(const struct digest *digest)
 /** Can we compute it? */
 bool digest_is_verifiable(const struct digest *digest);
 
+/** Is @text a digest that we can compute? A name such as "redis:7" fits the grammar of digests, and is none. */
+bool digest_is_text(const char *text);
+
 /** "sha256" into @out (at least 32 bytes), and the part behind the colon. */
 const char *digest_algorithm_name(const struct digest *digest, char out[32]);
 const char *digest_encoded(const struct digest *digest);

@@ -263,3 +263,8 @@ struct uv_loop_s *loop_uv(struct loop *loop)
 {
 	return &loop->uv;
 }
+
+const char *loop_library_version(void)
+{
+	return uv_version_string();
+}

@@ -57,4 +57,7 @@ void timer_start(struct timer *timer, int64_t delay_ms, void (*fire)(void *argum
 /** Stop it; harmless if it is not running. */
 void timer_stop(struct timer *timer);
 
+/** The version of libuv. */
+const char *loop_library_version(void);
+
 #endif

@@ -29,6 +29,7 @@
 #include "store/lock.h"
 #include "store/operation.h"
 #include "store/schema.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -472,4 +473,9 @@ void database_set_patience(struct database *database, int milliseconds)
 size_t database_commit_count(const struct database *database)
 {
 	return database->commit_count;
+}
+
+const char *store_library_version(void)
+{
+	return sqlite3_libversion();
 }

@@ -78,4 +78,7 @@ must_check bool store_location_find(struct store *store, const char *registry, c
 void store_location_seen(struct store *store, const char *registry, const char *repository, const struct digest *blob);
 void store_location_gone(struct store *store, const char *registry, const char *repository, const struct digest *blob);
 
+/** The version of SQLite. */
+const char *store_library_version(void);
+
 #endif

@@ -33,6 +33,9 @@ enum layout_mode {
 must_check bool endpoint_open_layout(
 	const char *directory, enum layout_mode mode, bool bare_tags, struct endpoint **endpoint, struct error *err);
 
+/** In the place of a layout that could not be opened: every call fails with @reason. */
+struct endpoint *endpoint_new_failing(const char *directory, const struct error *reason);
+
 /** Write what is pending (see endpoint_flush()), close. NULL is fine. */
 void endpoint_free(struct endpoint *endpoint);
 

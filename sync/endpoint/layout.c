@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "sync/endpoint/layout_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -64,21 +65,39 @@ static void sync_parent(int root)
 		fsync(parent);
 }
 
+/* Somebody's directory is not made a layout because of a typing error; an empty one, or a bare file system, is. */
+static bool is_vacant(int root)
+{
+	DIR *directory = fdopendir(openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	const struct dirent *entry;
+	bool vacant = true;
+	while (directory && vacant && (entry = readdir(directory)))
+		vacant = str_is(entry->d_name, ".") || str_is(entry->d_name, "..") ||
+			 str_is(entry->d_name, "lost+found") || str_is(entry->d_name, "blobs") ||
+			 str_is(entry->d_name, "index.json") || str_is(entry->d_name, "ingest");
+	if (directory)
+		closedir(directory);
+	return vacant;
+}
+
 /* The stores, then the marker, then their directory: what has the marker has all (LAY-2). */
 static bool make_layout(int root, struct error *err)
 {
 	static const struct digest usual = {.algorithm = DIGEST_SHA256, .text = "sha256:"};
 	struct error why;
+	bool is_layout = check_marker(root, &why);
+	if (!is_layout && why.kind != ERR_NOT_FOUND) {
+		*err = why;
+		return false;
+	}
+	if (!is_layout && !is_vacant(root))
+		return error_set(err, ERR_IO, "it is not empty, and not an OCI layout; it is left as it is");
 	auto_close int store = layout_open_store(root, &usual, true, err);
 	if (store < 0)
 		return false;
 	temporary_sweep(root);
-	if (check_marker(root, &why))
+	if (is_layout)
 		return true;
-	if (why.kind != ERR_NOT_FOUND) {
-		*err = why;
-		return false;
-	}
 	if (!write_marker(root, err))
 		return error_wrap(err, MARKER);
 	sync_parent(root);
@@ -87,12 +106,9 @@ static bool make_layout(int root, struct error *err)
 
 static bool read_layout(int root, struct error *err)
 {
-	struct stat status;
-	if (!check_marker(root, err))
-		return err->kind == ERR_NOT_FOUND ? error_wrap(err, "not an OCI layout") : false;
-	if (fstatat(root, "index.json", &status, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
-		return error_set(err, ERR_NOT_FOUND, "not an OCI layout: index.json: no such file");
-	return true;
+	if (check_marker(root, err))
+		return true;
+	return err->kind == ERR_NOT_FOUND ? error_wrap(err, "not an OCI layout") : false;
 }
 
 static bool open_directory(struct open_layout_job *job, struct error *err)

@@ -24,6 +24,7 @@ struct blob {
 	size_t holder_count;
 	struct fact fact;
 	bool crossed;             /* the source link, in this run */
+	bool no_reading_back;     /* a target that has it did not give it back: from now on the source is asked */
 	unsigned corrupt_count;   /* times that the source gave wrong bytes for it */
 	struct error corrupt;     /* and how they were wrong */
 	bool carried;             /* a transfer runs: at most one at a time */

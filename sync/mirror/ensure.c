@@ -11,6 +11,7 @@
  */
 #include "sync/mirror/blob.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "scheduler/retry.h"
 
@@ -111,6 +112,7 @@ static bool try_mount(struct want *want, const char *from)
 	bool mounted = false;
 	struct error err;
 	auto_free char *from_repository = memory_text(from); /* the holder may move while we wait */
+	char name[24];
 	endpoint_writer_free(want->session);
 	want->session = NULL;
 	if (!endpoint_blob_mount(
@@ -121,6 +123,8 @@ static bool try_mount(struct want *want, const char *from)
 	if (!mounted)
 		return false;
 	e->run->report.blobs.mounted++;
+	log_debug("%s: blob %s mounted in %s/%s from %s", e->source->image, digest_short(&e->descriptor->digest, name),
+		endpoint_name(want->endpoint), want->repository, from_repository);
 	is_present(want);
 	return true;
 }
@@ -146,6 +150,7 @@ static void look(struct want *want)
 	const struct holder *near = neighbour(want);
 	bool present = false;
 	struct error err;
+	char name[24];
 	want->stale = false;
 	if (near && try_mount(want, near->repository))
 		return;
@@ -155,6 +160,8 @@ static void look(struct want *want)
 			has_failed(want, SIDE_TARGET, &err);
 	} else if (present) {
 		e->run->report.blobs.present++;
+		log_debug("%s: blob %s is at %s already", e->source->image, digest_short(&e->descriptor->digest, name),
+			endpoint_name(want->endpoint));
 		is_present(want);
 	} else if (!near) {
 		try_remembered_mount(want);
@@ -215,7 +222,7 @@ static void choose_source(struct ensure *e, struct transfer *transfer)
 	transfer->source = e->source->endpoint;
 	transfer->repository = e->source->repository;
 	transfer->memory = content_peek(e->run, &e->descriptor->digest);
-	if (transfer->memory || !e->blob->crossed)
+	if (transfer->memory || !e->blob->crossed || e->blob->no_reading_back)
 		return;
 	for (size_t i = 0; i < e->blob->holder_count; i++) {
 		const struct holder *holder = &e->blob->holders[i];
@@ -288,8 +295,8 @@ static void keep_fact(struct ensure *e, const struct transfer *transfer)
 		blob_decoder_name(e->descriptor), &transfer->fact.diff_id);
 }
 
-/* What came of it for one want. That our source failed says nothing of another image's. */
-static void settle(struct ensure *e, struct sink *sink, const struct error *source_err)
+/* What came of it for one want. @for_good: what failed is our source, which says nothing of another image's. */
+static void settle(struct ensure *e, struct sink *sink, const struct error *source_err, bool for_good)
 {
 	struct want *want = sink->want;
 	want->carried = false;
@@ -297,7 +304,7 @@ static void settle(struct ensure *e, struct sink *sink, const struct error *sour
 		e->run->report.blobs.uploaded++;
 		is_present(want);
 	} else if (source_err) {
-		if (want->ensure == e || want->carries >= CARRIES_MOST)
+		if ((for_good && want->ensure == e) || want->carries >= CARRIES_MOST)
 			has_failed(want, SIDE_SOURCE, source_err);
 	} else if (want->carries >= CARRIES_MOST || !retry_is_transient(&sink->err)) {
 		has_failed(want, SIDE_TARGET, &sink->err);
@@ -310,12 +317,15 @@ static void settle_all(struct ensure *e, struct transfer *transfer)
 		transfer->source_err.kind != ERR_NONE ? &transfer->source_err : &transfer->verdict_err;
 	if (source_err->kind == ERR_NONE || transfer->abandoned)
 		source_err = NULL;
-	if (source_err && source_err->kind == ERR_CORRUPT && transfer->source == e->source->endpoint) {
+	bool from_source = transfer->memory || transfer->source == e->source->endpoint;
+	e->blob->no_reading_back |= source_err && !from_source;
+	if (source_err && source_err->kind == ERR_CORRUPT && from_source) {
 		e->blob->corrupt = *source_err;
 		e->blob->corrupt_count++;
 	}
 	for (size_t i = 0; i < transfer->sink_count; i++)
-		settle(e, &transfer->sinks[i], source_err);
+		settle(e, &transfer->sinks[i], source_err,
+			from_source || (source_err && source_err->kind == ERR_CANCELED));
 	list_for_each (node, &e->blob->waiting)
 		list_item(node, struct want, waiting)->stale = true;
 }
@@ -324,7 +334,11 @@ static void carry(struct ensure *e)
 {
 	struct transfer *transfer = prepare(e);
 	auto_free char *repository = memory_text(transfer->repository); /* a holder's may move meanwhile */
+	char name[24];
 	transfer->repository = repository;
+	log_debug("%s: blob %s goes from %s to %zu targets", transfer->image,
+		digest_short(&transfer->blob.digest, name),
+		transfer->memory ? "memory" : endpoint_name(transfer->source), transfer->sink_count);
 	e->blob->carried = true;
 	transfer_run(transfer);
 	e->blob->carried = false;

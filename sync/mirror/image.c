@@ -288,6 +288,20 @@ static bool has_layers(const struct manifest *manifest)
 	return false;
 }
 
+/* `platforms` chooses in an index; an image that is none has one platform, and is copied as it is. */
+static void warn_of_platform(
+	const struct image *image, const struct manifest *manifest, const struct platform *platform)
+{
+	const struct run_job *what = &image->job->what;
+	char name[100];
+	bool wanted = what->platform_count == 0 || manifest != &image->tree.manifests[0].manifest;
+	for (size_t i = 0; i < what->platform_count && !wanted; i++)
+		wanted = platform_matches(&what->platforms[i], platform);
+	if (!wanted)
+		log_warning("%s is for %s, which is none of the wanted platforms; it is no index, and copied as it is",
+			image->name, platform_format(platform, name));
+}
+
 static bool check_manifest(
 	struct image *image, const struct manifest *manifest, const struct content *content, struct error *err)
 {
@@ -295,6 +309,7 @@ static bool check_manifest(
 	if (!image_config_parse(content->bytes, content->length, &config, err))
 		return error_wrap(err, "config");
 	bool ok = true;
+	warn_of_platform(image, manifest, &config.platform);
 	if (config.diff_id_count != manifest->layer_count) {
 		if (has_layers(manifest)) /* LYR-8 */
 			ok = error_set(err, ERR_CORRUPT, "config: %zu diff_ids for %zu layers", config.diff_id_count,
@@ -500,6 +515,17 @@ static void record(struct image *image, struct image_target *target)
 		&image->run->report, image->name, target->name, outcome->stage, outcome->side, &outcome->err);
 }
 
+static const struct digest *written_digest(const struct image *image)
+{
+	bool known = image->tree.manifest_count > 0 && !digest_is_empty(&image->tree.manifests[0].descriptor.digest);
+	return known ? &image->tree.manifests[0].descriptor.digest : &image->source_digest;
+}
+
+static bool is_rewritten(const struct image *image)
+{
+	return !digest_equal(written_digest(image), &image->source_digest);
+}
+
 static void tell(struct image *image, enum image_outcome outcome, size_t first_failure)
 {
 	const struct run_observer *observer = &image->run->observer;
@@ -511,7 +537,8 @@ static void tell(struct image *image, enum image_outcome outcome, size_t first_f
 	struct image_event event = {
 		.outcome = outcome,
 		.source = image->name,
-		.digest = &image->source_digest,
+		.digest = written_digest(image),
+		.rewritten = is_rewritten(image),
 		.targets = names,
 		.target_count = count,
 		.failure = report->failure_count > first_failure ? &report->failures[first_failure] : NULL,
@@ -534,10 +561,13 @@ static void conclude(struct image *image)
 	};
 	report->images.total++;
 	image->run->images_done++;
-	if (was_stopped(image))
+	if (was_stopped(image)) {
+		report->images.stopped++;
 		return;
+	}
 	enum image_outcome outcome = outcome_of(image);
 	++*counts[outcome];
+	report->images.rewritten += outcome == IMAGE_COPIED && is_rewritten(image);
 	for (size_t i = 0; i < image->target_count; i++)
 		record(image, &image->targets[i]);
 	tell(image, outcome, first_failure);
@@ -590,7 +620,7 @@ static char *below(const char *prefix, const char *repository)
 
 static void set_target(struct image *image, struct image_target *target, const struct run_target *from)
 {
-	bool by_digest = strchr(image->reference, ':') != NULL;
+	bool by_digest = digest_is_text(image->reference);
 	*target = (struct image_target){.image = image, .endpoint = from->endpoint};
 	if (from->repository)
 		target->repository = memory_text(from->repository);

@@ -46,8 +46,12 @@ struct report {
 	bool dry_run;
 	int stopped_by; /* the signal, or 0 */
 	struct {
-		int64_t total, copied, unchanged, failed, pending; /* pending: a dry run would copy them */
+		int64_t total, copied, unchanged, failed;
+		int64_t pending;   /* a dry run would copy them */
+		int64_t stopped;   /* the run was stopped before they were done */
+		int64_t rewritten; /* among the copied: an index was cut to the wanted platforms */
 	} images;
+	int64_t unlisted;    /* repositories that could not be listed */
 	int64_t places_done; /* an image at one of its targets, as it should be */
 	struct {
 		int64_t unique, downloaded, reread, uploaded, mounted, present, unproven;
@@ -69,7 +73,8 @@ enum image_outcome { IMAGE_COPIED, IMAGE_UNCHANGED, IMAGE_FAILED, IMAGE_PENDING 
 struct image_event {
 	enum image_outcome outcome;
 	const char *source;
-	const struct digest *digest; /* empty: never resolved */
+	const struct digest *digest; /* of what stands at the targets, or should; empty: never resolved */
+	bool rewritten;              /* which is not what the source has, but an index cut to the wanted platforms */
 	const char *const *targets;  /* what was written, or failed, or is as it should be */
 	size_t target_count;
 	const struct failure *failure; /* the first, or NULL */

@@ -15,6 +15,7 @@ static void list_failed(struct job *job, struct error *err)
 	if (err->kind == ERR_CANCELED)
 		return;
 	error_wrap(err, "%s", name);
+	job->run->report.unlisted++;
 	log_error("%s", err->text);
 	report_add_failure(&job->run->report, name, NULL, "list", SIDE_SOURCE, err);
 }

@@ -17,7 +17,7 @@
 enum { TARGETS_MOST = GATE_CLAIMS_MAX - 4 };
 
 struct endpoint_slot {
-	char *key; /* domain, or "oci:" and the directory */
+	char *key; /* domain, or how a layout is used and its directory */
 	struct endpoint *endpoint;
 };
 
@@ -89,16 +89,37 @@ struct endpoint *run_registry(struct run *run, const char *domain)
 	return add_endpoint(run, memory_text(domain), endpoint_new_registry(registry_new(run->http, &options)));
 }
 
+/* One that is read and one that is written are two, even in the same directory: only the second may change it. */
 bool run_layout(struct run *run, const char *directory, enum layout_mode mode, bool bare_tags,
 	struct endpoint **endpoint, struct error *err)
 {
-	auto_free char *key = memory_format("oci:%s", directory);
+	auto_free char *key = memory_format("%s:%s", mode == LAYOUT_WRITE ? "write" : "read", directory);
+	enum layout_mode opened = run->dry_run ? LAYOUT_READ : mode; /* a dry run makes no directory */
+	struct error why;
 	*endpoint = find_endpoint(run, key);
 	if (*endpoint)
 		return true;
-	if (!endpoint_open_layout(directory, mode, bare_tags, endpoint, err))
-		return false;
+	if (!endpoint_open_layout(directory, opened, bare_tags, endpoint, &why)) {
+		if (opened == mode || why.kind != ERR_NOT_FOUND) {
+			*err = why;
+			return false;
+		}
+		*endpoint = endpoint_new_failing(directory, &why); /* what would be made holds nothing yet */
+	}
 	add_endpoint(run, memory_text(key), *endpoint);
+	return true;
+}
+
+/* A layout that cannot be opened fails what needs it, and nothing else. ERR_CANCELED only. */
+static bool layout_or_failing(struct run *run, const char *directory, enum layout_mode mode, bool bare_tags,
+	struct endpoint **endpoint, struct error *err)
+{
+	if (run_layout(run, directory, mode, bare_tags, endpoint, err))
+		return true;
+	if (err->kind == ERR_CANCELED)
+		return false;
+	auto_free char *key = memory_format("%s:%s", mode == LAYOUT_WRITE ? "write" : "read", directory);
+	*endpoint = add_endpoint(run, memory_text(key), endpoint_new_failing(directory, err));
 	return true;
 }
 
@@ -184,7 +205,7 @@ static bool open_source(
 	struct run *run, const struct config_repository *entry, struct endpoint **source, struct error *err)
 {
 	if (entry->is_layout)
-		return run_layout(run, entry->directory, LAYOUT_READ, false, source, err);
+		return layout_or_failing(run, entry->directory, LAYOUT_READ, false, source, err);
 	*source = run_registry(run, entry->domain);
 	return true;
 }
@@ -200,7 +221,7 @@ static bool open_target(struct run *run, const struct config_repository *entry, 
 		target->prefix = from->repository;
 	}
 	if (from->is_layout)
-		return run_layout(run, from->directory, LAYOUT_WRITE, from->bare_tags, &target->endpoint, err);
+		return layout_or_failing(run, from->directory, LAYOUT_WRITE, from->bare_tags, &target->endpoint, err);
 	target->endpoint = run_registry(run, from->domain);
 	return true;
 }
@@ -276,12 +297,13 @@ void run_execute(struct run *run)
 	struct error err;
 	int64_t start = loop_now_ms();
 	report->started_ms = wall_clock_ms();
-	if (!store_run_begin(run->store, run->config ? run->config->hash : "", report->run_id, &err))
+	if (!run->dry_run && !store_run_begin(run->store, run->config ? run->config->hash : "", report->run_id, &err))
 		log_warning("%s: this run is not recorded", err.text);
 	run_jobs(run);
 	report->finished_ms = wall_clock_ms();
 	report->duration_ms = loop_now_ms() - start;
-	record_end(run);
+	if (!run->dry_run)
+		record_end(run);
 }
 
 void run_stop(struct run *run, int signal)
@@ -308,6 +330,7 @@ void run_progress(const struct run *run, struct progress *progress)
 	list_for_each (node, &run->transfers) {
 		const struct transfer *transfer = list_item(node, struct transfer, node);
 		progress->transfers_in_all++;
+		progress->transfer_bytes_left += transfer->blob.size - transfer->offset;
 		if (progress->transfer_count == array_count(progress->transfers))
 			continue;
 		struct progress_transfer *shown = &progress->transfers[progress->transfer_count++];

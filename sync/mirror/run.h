@@ -68,7 +68,10 @@ struct run_job {
 
 void run_add(struct run *run, const struct run_job *job);
 
-/** Add every repository of the configuration. ERR_IO, ERR_CORRUPT, ERR_NOT_FOUND: a layout cannot be opened. Waits. */
+/**
+ * Add every repository of the configuration. A layout that cannot be opened fails the images that need it, when they
+ * come to it. ERR_INVALID, ERR_CANCELED. Waits.
+ */
 must_check bool run_add_config(struct run *run, struct error *err);
 
 /** Do it all. Waits. One image that fails never stops the others; what failed is in the report. */
@@ -93,7 +96,8 @@ struct progress_transfer {
 struct progress {
 	int64_t images_done, images_found;
 	int64_t downloaded_bytes, uploaded_bytes;
-	bool listing; /* more images may be found */
+	int64_t transfer_bytes_left; /* of all that run */
+	bool listing;                /* more images may be found */
 	struct progress_transfer transfers[16];
 	size_t transfer_count, transfers_in_all;
 };

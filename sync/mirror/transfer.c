@@ -242,6 +242,8 @@ static bool pump(struct transfer *transfer, struct error *err)
 			return true;
 		if (transfer->offset + (int64_t)partial.length > before)
 			attempt = 1; /* it moves: what counts is how often it breaks without moving */
+		log_debug("%s: after %ld bytes: %s", transfer->image,
+			(long)(transfer->offset + (int64_t)partial.length), err->text);
 		if (!retry_pause(&retry_default, attempt, err))
 			return false;
 	}

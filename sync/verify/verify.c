@@ -4,7 +4,11 @@
 #include "base/memory.h"
 #include "sync/verify/inflate.h"
 
+#include <isa-l.h>
+#include <stdio.h>
 #include <string.h>
+#include <zlib.h>
+#include <zstd.h>
 
 #define MAGIC_BYTES 4
 
@@ -218,4 +222,11 @@ enum diff_id_state verifier_diff_id(struct verifier *verifier, struct digest *di
 enum decoder verifier_decoder(const struct verifier *verifier)
 {
 	return verifier->decoder;
+}
+
+const char *verifier_library_versions(char out[128])
+{
+	snprintf(out, 128, "ISA-L %d.%d.%d, zlib %s, zstd %s", ISAL_MAJOR_VERSION, ISAL_MINOR_VERSION,
+		ISAL_PATCH_VERSION, zlibVersion(), ZSTD_versionString());
+	return out;
 }

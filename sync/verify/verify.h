@@ -41,4 +41,7 @@ enum diff_id_state verifier_diff_id(struct verifier *verifier, struct digest *di
  */
 enum decoder verifier_decoder(const struct verifier *verifier);
 
+/** The versions of ISA-L, zlib and zstd, into @out, which is returned. */
+const char *verifier_library_versions(char out[128]);
+
 #endif
