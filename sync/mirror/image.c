@@ -495,7 +495,7 @@ static void record(struct image *image, struct image_target *target)
 	struct outcome *outcome = &target->outcome;
 	bool failed = !outcome_is_well(outcome);
 	image->run->report.places_done += target->unchanged || target->written;
-	if (target->unchanged || image->run->dry_run)
+	if (target->unchanged || (image->run->dry_run && !failed))
 		return;
 	struct job_record row = {
 		.source = image->name,
@@ -507,7 +507,8 @@ static void record(struct image *image, struct image_target *target)
 		.error_text = failed ? outcome->err.text : NULL,
 		.duration_ms = loop_now_ms() - image->started_ms,
 	};
-	store_job(image->run->store, &row);
+	if (!image->run->dry_run)
+		store_job(image->run->store, &row);
 	if (!failed)
 		return;
 	error_wrap(&outcome->err, "%s", image->name);

@@ -84,6 +84,13 @@ def test_dry_run_changes_nothing(source, target, repo, image, tmp_path):
     assert dray.sync(configure(tmp_path, source, target, repo)).expect(0).report["images"]["copied"] == 1
 
 
+def test_dry_run_tells_what_would_fail(source, target, repo, tmp_path):
+    config = configure(tmp_path, source, target, repo)
+    config.write_text(config.read_text().replace(f"{repo}\n", f"{repo}:none\n", 1))
+    report = dray.sync(config, "--dry-run").expect(4).report
+    assert report["images"]["failed"] == 1 and len(report["failures"]) == 1
+
+
 # --- what is remembered --------------------------------------------------------------------------------------------
 
 def test_proven_diff_ids_are_remembered(source, target, repo, image, tmp_path):
