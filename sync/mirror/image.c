@@ -516,10 +516,15 @@ static void record(struct image *image, struct image_target *target)
 		&image->run->report, image->name, target->name, outcome->stage, outcome->side, &outcome->err);
 }
 
+/* What stands at the targets, or should: known from the tree, or, where nothing was to be done, from a target. */
 static const struct digest *written_digest(const struct image *image)
 {
-	bool known = image->tree.manifest_count > 0 && !digest_is_empty(&image->tree.manifests[0].descriptor.digest);
-	return known ? &image->tree.manifests[0].descriptor.digest : &image->source_digest;
+	if (image->tree.manifest_count > 0)
+		return &image->tree.manifests[0].descriptor.digest;
+	for (size_t i = 0; i < image->target_count; i++)
+		if (image->targets[i].unchanged)
+			return &image->targets[i].current;
+	return &image->source_digest;
 }
 
 static bool is_rewritten(const struct image *image)
