@@ -186,17 +186,18 @@ struct blob_task {
 	const struct descriptor *blob;
 };
 
-/* Of which manifests is it the image config? Kept in memory: its diff_ids are compared, and it is sent from there. */
+/*
+ * Of which manifests is it the image config? Kept in memory: its diff_ids are compared, and it is sent from there.
+ * Each manifest's own word counts: another that lists it as a layer does not keep it from being a config.
+ */
 static bool keep_config(struct image *image, const struct descriptor *blob, struct error *err)
 {
-	if (!image->job->what.verify_layers || media_kind(blob->media_type) != MEDIA_CONFIG)
-		return true;
-	for (size_t i = 0; i < image->tree.manifest_count; i++) {
+	for (size_t i = 0; i < image->tree.manifest_count && image->job->what.verify_layers; i++) {
 		const struct manifest *manifest = &image->tree.manifests[i].manifest;
-		if (manifest->kind != MEDIA_MANIFEST || !digest_equal(&manifest->config.digest, &blob->digest))
+		if (!manifest_has_image_config(manifest) || !digest_equal(&manifest->config.digest, &blob->digest))
 			continue;
-		if (!content_config(
-			    image->run, image->job->what.source, image->repository, blob, &image->configs[i], err))
+		if (!content_config(image->run, image->job->what.source, image->repository, &manifest->config,
+			    &image->configs[i], err))
 			return false;
 	}
 	return true;
