@@ -148,7 +148,8 @@ static void compare_remembered(struct image *image, struct image_target *target)
 /* Whoever holds what we would write is unchanged. Of an index and `platforms`, that is not the index itself. */
 static void compare(struct image *image)
 {
-	bool rewritten = image->job->what.platform_count > 0 && media_kind(image->root.media_type) == MEDIA_INDEX;
+	/* A root whose type the reply to HEAD did not tell may be an index: then that is settled once it is read. */
+	bool rewritten = image->job->what.platform_count > 0 && media_kind(image->root.media_type) != MEDIA_MANIFEST;
 	for (size_t i = 0; i < image->target_count; i++) {
 		struct image_target *target = &image->targets[i];
 		if (!rewritten)
