@@ -46,11 +46,13 @@ void group_task_ended(struct group *group, struct task *task)
 
 void group_wait(struct group *group)
 {
+	/* The last task may have ended after we were cancelled and before we ran: then nobody wakes us any more. */
 	while (group->running > 0) {
-		if (!waitqueue_wait(&group->idle, NULL)) {
-			group_cancel(group);
+		if (waitqueue_wait(&group->idle, NULL))
+			continue;
+		group_cancel(group);
+		if (group->running > 0)
 			waitqueue_wait_uncancelable(&group->idle);
-		}
 	}
 }
 

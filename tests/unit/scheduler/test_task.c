@@ -251,6 +251,51 @@ static void a_cancelled_group_starts_nothing(void **state)
 	in_both_loops(spawn_after_cancel, NULL);
 }
 
+struct family {
+	struct group inner;
+	struct latch latch;
+	bool returned;
+};
+
+static void wait_for_latch(void *argument)
+{
+	struct error err;
+	assert_true(latch_wait(&((struct family *)argument)->latch, &err));
+}
+
+static void wait_for_family(void *argument)
+{
+	struct family *family = argument;
+	struct error err;
+	group_init(&family->inner, 1);
+	assert_true(group_spawn(&family->inner, wait_for_latch, family, &err));
+	group_wait(&family->inner);
+	family->returned = true;
+}
+
+static void cancel_as_the_last_child_ends(void *argument)
+{
+	struct family family = {.returned = false};
+	struct group group;
+	struct error err;
+	(void)argument;
+	latch_init(&family.latch);
+	group_init(&group, 1);
+	assert_true(group_spawn(&group, wait_for_family, &family, &err));
+	for (int i = 0; i < 3; i++)
+		assert_true(task_yield(&err));
+	latch_open(&family.latch); /* the child runs next, and ends */
+	group_cancel(&group);      /* the waiter is woken in the same turn, and runs after it */
+	group_wait(&group);
+	assert_true(family.returned);
+}
+
+static void a_cancelled_wait_for_a_group_ends_with_its_last_task(void **state)
+{
+	(void)state;
+	in_both_loops(cancel_as_the_last_child_ends, NULL);
+}
+
 /* --- deadlines ------------------------------------------------------------------------------------------------------
  */
 
@@ -358,6 +403,7 @@ int main(void)
 		cmocka_unit_test(a_group_is_never_wider_than_it_says),
 		cmocka_unit_test(every_wait_ends_when_cancelled),
 		cmocka_unit_test(a_cancelled_group_starts_nothing),
+		cmocka_unit_test(a_cancelled_wait_for_a_group_ends_with_its_last_task),
 		cmocka_unit_test(a_deadline_ends_a_wait),
 		cmocka_unit_test(a_virtual_day_takes_no_time),
 		cmocka_unit_test(the_deepest_json_fits_a_stack),
