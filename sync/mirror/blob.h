@@ -23,14 +23,15 @@ struct blob {
 	struct holder *holders;
 	size_t holder_count;
 	struct fact fact;
-	bool crossed;             /* the source link, in this run */
-	bool no_reading_back;     /* a target that has it did not give it back: from now on the source is asked */
-	unsigned corrupt_count;   /* times that the source gave wrong bytes for it */
-	struct error corrupt;     /* and how they were wrong */
-	bool carried;             /* a transfer runs: at most one at a time */
-	unsigned looking;         /* tasks that find out whether it is where they want it */
-	struct list waiting;      /* wants that only a transfer can fulfil */
-	struct waitqueue changed; /* any of this */
+	bool crossed;           /* the source link, in this run */
+	bool no_reading_back;   /* a target that has it did not give it back: from now on the source is asked */
+	unsigned corrupt_count; /* times that one source gave wrong bytes for it */
+	const struct endpoint *corrupt_source; /* which */
+	struct error corrupt;                  /* and how they were wrong */
+	bool carried;                          /* a transfer runs: at most one at a time */
+	unsigned looking;                      /* tasks that find out whether it is where they want it */
+	struct list waiting;                   /* wants that only a transfer can fulfil */
+	struct waitqueue changed;              /* any of this */
 };
 
 /** The record of @digest, in use until blob_leave(). */

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/str.h"
 #include "scheduler/retry.h"
 
 #include <stdio.h>
@@ -242,20 +243,26 @@ static bool serves(const struct transfer *transfer, const struct endpoint *endpo
 	return false;
 }
 
-/* One want of each endpoint, of all that wait; but a stale one's own task is about to look, and may settle it. */
-static void gather(struct transfer *transfer, struct blob *blob)
+/* A stale one's own task is about to look, and may settle it. */
+static void add_sink(struct transfer *transfer, struct want *want)
 {
-	list_for_each (node, &blob->waiting) {
-		struct want *want = list_item(node, struct want, waiting);
-		if (want->stale || transfer->sink_count == array_count(transfer->sinks) ||
-			serves(transfer, want->endpoint))
-			continue;
-		want->carried = true;
-		want->carries++;
-		transfer->want_diff_id |= want->ensure->source->verify_layers;
-		transfer->sinks[transfer->sink_count++].want = want;
-	}
-	transfer->want_diff_id &= blob->fact.state == FACT_UNKNOWN;
+	if (want->stale || want->carried || transfer->sink_count == array_count(transfer->sinks) ||
+		serves(transfer, want->endpoint))
+		return;
+	want->carried = true;
+	transfer->want_diff_id |= want->ensure->source->verify_layers;
+	transfer->sinks[transfer->sink_count++].want = want;
+}
+
+/* One want of each endpoint, of all that wait: ours first, so that it is we who fail when our source does. */
+static void gather(struct transfer *transfer, struct ensure *e)
+{
+	for (size_t i = 0; i < e->want_count; i++)
+		if (is_open(&e->wants[i]))
+			add_sink(transfer, &e->wants[i]);
+	list_for_each (node, &e->blob->waiting)
+		add_sink(transfer, list_item(node, struct want, waiting));
+	transfer->want_diff_id &= e->blob->fact.state == FACT_UNKNOWN;
 }
 
 static struct transfer *prepare(struct ensure *e)
@@ -266,8 +273,18 @@ static struct transfer *prepare(struct ensure *e)
 	transfer->blob = *e->descriptor;
 	snprintf(transfer->image, sizeof transfer->image, "%s", e->source->image);
 	choose_source(e, transfer);
-	gather(transfer, e->blob);
+	gather(transfer, e);
 	return transfer;
+}
+
+/* Why the bytes did not come, or were wrong; NULL: they came, or nobody was left who wanted them. */
+static const struct error *failure_of_source(const struct transfer *transfer)
+{
+	if (transfer->abandoned)
+		return NULL;
+	if (transfer->source_err.kind != ERR_NONE)
+		return &transfer->source_err;
+	return transfer->verdict_err.kind != ERR_NONE ? &transfer->verdict_err : NULL;
 }
 
 static void count_source(struct ensure *e, const struct transfer *transfer)
@@ -279,7 +296,7 @@ static void count_source(struct ensure *e, const struct transfer *transfer)
 	else if (from_source)
 		report->blobs.downloaded++;
 	e->blob->crossed |= from_source || transfer->memory;
-	if (!transfer->memory && !transfer->abandoned && transfer->verdict_err.kind == ERR_NONE)
+	if (!transfer->memory && !transfer->abandoned && !failure_of_source(transfer))
 		report->verified.digests++;
 }
 
@@ -295,37 +312,49 @@ static void keep_fact(struct ensure *e, const struct transfer *transfer)
 		blob_decoder_name(e->descriptor), &transfer->fact.diff_id);
 }
 
-/* What came of it for one want. @for_good: what failed is our source, which says nothing of another image's. */
-static void settle(struct ensure *e, struct sink *sink, const struct error *source_err, bool for_good)
+/* What came of it for one want, when the source did its part. */
+static void settle(struct ensure *e, struct sink *sink)
 {
 	struct want *want = sink->want;
-	want->carried = false;
 	if (sink->arrived) {
 		e->run->report.blobs.uploaded++;
 		is_present(want);
-	} else if (source_err) {
-		if ((for_good && want->ensure == e) || want->carries >= CARRIES_MOST)
-			has_failed(want, SIDE_SOURCE, source_err);
-	} else if (want->carries >= CARRIES_MOST || !retry_is_transient(&sink->err)) {
+	} else if (++want->failed_carries >= CARRIES_MOST || !retry_is_transient(&sink->err)) {
 		has_failed(want, SIDE_TARGET, &sink->err);
 	}
 }
 
+static void note_corrupt(struct ensure *e, const struct error *err)
+{
+	if (e->blob->corrupt_source != e->source->endpoint)
+		e->blob->corrupt_count = 0;
+	e->blob->corrupt_source = e->source->endpoint;
+	e->blob->corrupt = *err;
+	e->blob->corrupt_count++;
+}
+
+/* That our source failed says nothing of another image's; that a target did not give it back, nothing of any. */
+static void settle_unfed(struct ensure *e, struct transfer *transfer, const struct error *why)
+{
+	bool from_source = transfer->memory || (transfer->source == e->source->endpoint &&
+						       str_is(transfer->repository, e->source->repository));
+	e->blob->no_reading_back |= !from_source;
+	if (from_source && why->kind == ERR_CORRUPT)
+		note_corrupt(e, why);
+	for (size_t i = 0; i < transfer->sink_count; i++)
+		if (transfer->sinks[i].want->ensure == e && (from_source || why->kind == ERR_CANCELED))
+			has_failed(transfer->sinks[i].want, SIDE_SOURCE, why);
+}
+
 static void settle_all(struct ensure *e, struct transfer *transfer)
 {
-	const struct error *source_err =
-		transfer->source_err.kind != ERR_NONE ? &transfer->source_err : &transfer->verdict_err;
-	if (source_err->kind == ERR_NONE || transfer->abandoned)
-		source_err = NULL;
-	bool from_source = transfer->memory || transfer->source == e->source->endpoint;
-	e->blob->no_reading_back |= source_err && !from_source;
-	if (source_err && source_err->kind == ERR_CORRUPT && from_source) {
-		e->blob->corrupt = *source_err;
-		e->blob->corrupt_count++;
-	}
+	const struct error *why = failure_of_source(transfer);
 	for (size_t i = 0; i < transfer->sink_count; i++)
-		settle(e, &transfer->sinks[i], source_err,
-			from_source || (source_err && source_err->kind == ERR_CANCELED));
+		transfer->sinks[i].want->carried = false;
+	if (why)
+		settle_unfed(e, transfer, why);
+	for (size_t i = 0; i < transfer->sink_count && !why; i++)
+		settle(e, &transfer->sinks[i]);
 	list_for_each (node, &e->blob->waiting)
 		list_item(node, struct want, waiting)->stale = true;
 }
@@ -368,6 +397,12 @@ static void claim(struct ensure *e)
 			want->settled = true;
 		}
 	}
+}
+
+/* At our source, that is: another may have it whole. */
+static bool is_known_corrupt(const struct ensure *e)
+{
+	return e->blob->corrupt_count >= CORRUPT_MOST && e->blob->corrupt_source == e->source->endpoint;
 }
 
 static bool must_look(const struct ensure *e)
@@ -415,7 +450,7 @@ void blob_ensure(struct run *run, const struct blob_source *source, const struct
 	for (claim(&e); !all_settled(&e); claim(&e)) {
 		if (must_look(&e)) {
 			look_at_all(&e);
-		} else if (any_open(&e) && !e.blob->carried && e.blob->corrupt_count >= CORRUPT_MOST) {
+		} else if (any_open(&e) && !e.blob->carried && is_known_corrupt(&e)) {
 			fail_all(&e, &e.blob->corrupt);
 		} else if (any_open(&e) && !e.blob->carried && e.blob->looking == 0) {
 			carry(&e);

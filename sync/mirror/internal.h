@@ -152,7 +152,7 @@ struct want {
 	bool ours;           /* this task decides whether it is there; others wait */
 	bool stale;          /* to be looked at: for the first time, or since a transfer may have brought a neighbour */
 	bool carried;        /* a transfer uses it */
-	int carries;         /* that it was part of */
+	int failed_carries;  /* because of this target */
 };
 
 struct blob_table *blob_table_new(void);

@@ -1,4 +1,6 @@
 """What images and indexes share, and what must not be shared: the failures of others."""
+import time
+
 import pytest
 
 from support import dray, faulty, images
@@ -12,6 +14,42 @@ def shared(repo):
 def write(directory, entries, at_once=32):
     lines = "\n".join(f"  - source: {source}\n    targets: [{target}]" for source, target in entries)
     return dray.write_config(directory / "c.yaml", f"limits: {{images-in-flight: {at_once}}}\nrepos:\n{lines}\n")
+
+
+def test_a_target_that_cannot_be_read_is_no_source(source, target, repo, shared, tmp_path):
+    for name in ("a", "b"):
+        images.push(source, f"{repo}/{name}", "1", images.Image([shared], label=name))
+    write_only = faulty.Faulty(target.address, lambda method, path: 403 if method == "GET" else None)
+    try:
+        config = write(tmp_path, [(f"{source.address}/{repo}/a:1", f"{write_only.address}/{repo}/a"),
+                                  (f"{source.address}/{repo}/b:1", f"{target.address}/{repo}/b")], at_once=1)
+        report = dray.sync(config).expect(0).report
+    finally:
+        write_only.stop()
+    assert report["images"]["copied"] == 2 and report["blobs"]["reread"] == 1
+
+
+def test_a_bad_source_does_not_fail_what_a_good_one_has(source, target, repo, shared, tmp_path):
+    """Where the one that has a good source waits first, and the carrying is done by those that have a bad one."""
+    names = ["good", *(f"bad{n}" for n in range(6))]
+    for name in names:
+        images.push(source, f"{repo}/{name}", "1", images.Image([shared], label=name))
+
+    def late(seconds, condition):
+        if condition:
+            time.sleep(seconds)
+
+    bad = faulty.Faulty(source.address, lambda method, path: 404 if method == "GET" and shared.digest in path else None)
+    good = faulty.Faulty(source.address, lambda method, path: late(0.1, method == "GET" and "/manifests/" in path))
+    slow = faulty.Faulty(target.address, lambda method, path: late(0.3, method == "HEAD" and "/bad" in path and "/blobs/" in path))
+    try:
+        dray.sync(write(tmp_path, [
+            (f"{good.address if name == 'good' else bad.address}/{repo}/{name}:1", f"{slow.address}/{repo}/{name}")
+            for name in names])).expect(0, 1)
+    finally:
+        for proxy in (bad, good, slow):
+            proxy.stop()
+    assert target.holds_tag(f"{repo}/good", "1")
 
 
 def test_an_index_stands_behind_its_children_at_whatever_level(source, target, repo, tmp_path):
