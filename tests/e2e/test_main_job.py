@@ -107,6 +107,34 @@ def test_second_run_moves_nothing_and_reads_no_manifest(job):
         assert log.count("HEAD", "manifests") == 48
 
 
+def test_report_counts_the_requests_that_the_servers_saw(job):
+    assert job.second.report["requests"] == {
+        "GET": {kind: count for kind, count in (
+            ("ping", job.second_source.count("GET", "ping") + job.second_target.count("GET", "ping")),
+            ("token", job.second_source.count("GET", "token")), ("tags", len(job.corpus)))},
+        "HEAD": {"manifest": 2 * 48}}
+    both = job.first_source + job.first_target
+    told = job.first.report["requests"]
+    assert told["GET"]["blob"] == len(job.blobs) == sum(r.method == "GET" and r.kind == "blobs" for r in both)
+    assert told["GET"]["manifest"] == 48
+    assert told["PUT"] == {"upload": len(job.blobs), "manifest": 48}
+
+
+def test_layout_has_what_repositories_share_once_and_finds_it_there(job):
+    places = {(name, blob.digest) for name, _, image in job.each() for blob in image.blobs}
+    assert job.first.report["blobs"]["present"] == len(places) - len(job.blobs)
+    assert job.second.report["blobs"]["present"] == 0
+
+
+def test_blobs_have_http_1_connections_of_their_own_and_small_requests_share_one_of_http_2(job):
+    def protocols(log, *kinds):
+        return {r.protocol for r in log if r.kind in kinds}
+    assert protocols(job.first_source, "blobs") == {"HTTP/1.1"}
+    assert protocols(job.second_source, "manifests", "tags/list", "token", "ping") == {"HTTP/2.0"}
+    # Beside blobs, one of their connections that is idle may be used, too.
+    assert "HTTP/2.0" in protocols(job.first_source, "manifests") & protocols(job.first_source, "tags/list")
+
+
 def test_tokens_are_asked_for_a_repository_once_and_not_per_request(job):
     job.first.expect(0)
     assert job.first_source.count("GET", "token") <= 2 * len(job.corpus)

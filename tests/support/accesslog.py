@@ -10,6 +10,7 @@ class Request:
     uri: str
     status: int
     bytes: int
+    protocol: str = ""
 
     @property
     def path(self):

@@ -26,6 +26,7 @@ http {{
 		ssl_certificate {certificate};
 		ssl_certificate_key {key};
 		ssl_protocols TLSv1.2 TLSv1.3;
+		{clients}
 		client_max_body_size 0;
 		chunked_transfer_encoding on;
 		proxy_http_version 1.1;
@@ -44,12 +45,13 @@ http {{
 
 
 class Nginx:
-    """`listen()` first, when the port must be known before the registry behind it is started; then `start()`."""
+    """The port is known before the registry behind it is started; then `start()`. With `client_ca`, it takes only
+    clients whose certificate that authority has signed."""
 
-    def __init__(self, directory, certificate, key):
+    def __init__(self, directory, certificate, key, client_ca=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.certificate, self.key = certificate, key
+        self.certificate, self.key, self.client_ca = certificate, key, client_ca
         # nginx takes over a listening socket, so that no port is ever guessed.
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self._socket.getsockname()[1]
@@ -58,10 +60,11 @@ class Nginx:
 
     def start(self, registry, token_server=None):
         token = f"location /token {{ proxy_pass http://{token_server}; }}" if token_server else ""
+        clients = f"ssl_verify_client on; ssl_client_certificate {self.client_ca};" if self.client_ca else ""
         user = "user root root;" if os.geteuid() == 0 else ""
         config = self.directory / "nginx.conf"
         config.write_text(_CONFIG.format(dir=self.directory, user=user, port=self.port, certificate=self.certificate,
-                                         key=self.key, registry=registry, token=token))
+                                         key=self.key, registry=registry, token=token, clients=clients))
         fd = self._socket.fileno()
         program = next((p for p in ("/usr/sbin/nginx",) if os.access(p, os.X_OK)), "nginx")
         self.server = Background([program, "-p", self.directory, "-c", config, "-e", "stderr"],
@@ -95,9 +98,9 @@ class Nginx:
         wait_for(lambda: mark in access.read_text(), "nginx's access log")
         requests = []
         for line in access.read_text().splitlines():
-            method, uri, status, size, _ = line.split(" ", 4)
+            method, uri, status, size, protocol = line.split(" ", 4)
             if not uri.startswith("/mark/"):
-                requests.append(accesslog.Request(method, uri, int(status), int(size)))
+                requests.append(accesslog.Request(method, uri, int(status), int(size), protocol))
         return accesslog.Log(requests)
 
     def stop(self):

@@ -20,12 +20,12 @@ class Authority:
                  "-subj", f"/CN={name}", "-addext", "basicConstraints=critical,CA:TRUE",
                  "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-keyout", self._key, "-out", self.certificate)
 
-    def issue(self, name, hosts=("localhost",), addresses=("127.0.0.1", "::1")):
-        """A server certificate: (certificate file, key file)."""
+    def issue(self, name, hosts=("localhost",), addresses=("127.0.0.1", "::1"), usage="serverAuth"):
+        """A certificate: (certificate file, key file)."""
         key, request, certificate, extensions = (
             self.directory / f"{name}.{suffix}" for suffix in ("key", "csr", "crt", "ext"))
         names = ",".join([f"DNS:{h}" for h in hosts] + [f"IP:{a}" for a in addresses])
-        extensions.write_text(f"subjectAltName={names}\nextendedKeyUsage=serverAuth\n")
+        extensions.write_text(f"subjectAltName={names}\nextendedKeyUsage={usage}\n")
         _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={hosts[0]}",
                  "-keyout", key, "-out", request)
         _openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self._key, "-CAcreateserial",
