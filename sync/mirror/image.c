@@ -484,10 +484,15 @@ static enum image_outcome outcome_of(const struct image *image)
 	return outcome;
 }
 
-static bool was_stopped(const struct image *image)
+static bool was_stopped(const struct image_target *target)
+{
+	return target->outcome.err.kind == ERR_CANCELED;
+}
+
+static bool any_stopped(const struct image *image)
 {
 	for (size_t i = 0; i < image->target_count; i++)
-		if (image->targets[i].outcome.err.kind == ERR_CANCELED)
+		if (was_stopped(&image->targets[i]))
 			return true;
 	return false;
 }
@@ -569,15 +574,17 @@ static void conclude(struct image *image)
 	};
 	report->images.total++;
 	image->run->images_done++;
-	if (was_stopped(image)) {
+	for (size_t i = 0; i < image->target_count; i++)
+		if (!was_stopped(&image->targets[i]))
+			record(image, &image->targets[i]);
+	/* What had failed at one target before the others were stopped has failed. */
+	if (any_stopped(image) && report->failure_count == first_failure) {
 		report->images.stopped++;
 		return;
 	}
 	enum image_outcome outcome = outcome_of(image);
 	++*counts[outcome];
 	report->images.rewritten += outcome == IMAGE_COPIED && is_rewritten(image);
-	for (size_t i = 0; i < image->target_count; i++)
-		record(image, &image->targets[i]);
 	tell(image, outcome, first_failure);
 }
 

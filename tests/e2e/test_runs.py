@@ -155,6 +155,20 @@ def test_second_run_on_the_same_state_is_refused(held, target, repo, image, tmp_
     dray.sync(config).expect(0)
 
 
+def test_what_failed_before_a_signal_is_told(source, held, target, repo, image, tmp_path):
+    refusing = faulty.Faulty(target.address, lambda method, path: 401)
+    held.digest = image.layers[0].digest
+    config = configure(tmp_path, held, target, repo)
+    config.write_text(config.read_text().replace("targets: [", f"targets: [{refusing.address}/{repo}, "))
+    running = dray.start("sync", config, "--json", cwd=tmp_path)
+    assert held.hold.reached.wait(60)
+    running.send_signal(signal.SIGTERM)
+    stopped = dray.finish(running, 30).expect(128 + signal.SIGTERM)
+    refusing.stop()
+    assert [failure["kind"] for failure in stopped.report["failures"]] == ["unauthorized"]
+    assert stopped.report["images"]["failed"] == 1 and stopped.report["images"]["stopped"] == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_signal_stops_at_a_checkpoint(number, held, target, repo, tmp_path, source):
     image = images.Image([images.Layer(f"{repo} small"), images.Layer(f"{repo} large", 3 << 20)])
