@@ -55,11 +55,12 @@ def _environment(home, env, bare):
     return {**kept, **_SANITIZERS, "HOME": str(home), "LANG": "C.UTF-8", **(env or {})}
 
 
-def start(*arguments, cwd, env=None, bare=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, prefix=(), **more):
+def start(*arguments, cwd, env=None, bare=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+          stderr=subprocess.PIPE, prefix=(), **more):
     """A running dray. Its home is `cwd`, where no docker or podman credentials are unless a test puts them there."""
     return subprocess.Popen(
         [*map(str, prefix), *_WRAPPER, PROGRAM, *map(str, arguments)], cwd=cwd, env=_environment(cwd, env, bare),
-        stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, preexec_fn=_die_with_parent, **more)
+        stdin=stdin, stdout=stdout, stderr=stderr, preexec_fn=_die_with_parent, **more)
 
 
 def finish(process, seconds=60):
