@@ -46,6 +46,7 @@ struct blob *blob_use(struct run *run, const struct digest *digest)
 	if (!blob) {
 		blob = memory_new(1, sizeof *blob);
 		memcpy(blob->key, digest->text, sizeof blob->key);
+		blob->size = -1;
 		list_init(&blob->unused);
 		list_init(&blob->waiting);
 		waitqueue_init(&blob->changed);

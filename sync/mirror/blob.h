@@ -23,10 +23,12 @@ struct blob {
 	struct holder *holders;
 	size_t holder_count;
 	struct fact fact;
+	int64_t size;           /* proven in this run, or -1 */
 	bool crossed;           /* the source link, in this run */
 	bool no_reading_back;   /* a target that has it did not give it back: from now on the source is asked */
 	unsigned corrupt_count; /* times that one source gave wrong bytes for it */
 	const struct endpoint *corrupt_source; /* which */
+	int64_t corrupt_size;                  /* asked for under which size: it may be that which is wrong */
 	struct error corrupt;                  /* and how they were wrong */
 	bool carried;                          /* a transfer runs: at most one at a time */
 	unsigned looking;                      /* tasks that find out whether it is where they want it */

@@ -317,6 +317,7 @@ static void settle(struct ensure *e, struct sink *sink)
 {
 	struct want *want = sink->want;
 	if (sink->arrived) {
+		e->blob->size = e->descriptor->size;
 		e->run->report.blobs.uploaded++;
 		is_present(want);
 	} else if (++want->failed_carries >= CARRIES_MOST || !retry_is_transient(&sink->err)) {
@@ -324,11 +325,17 @@ static void settle(struct ensure *e, struct sink *sink)
 	}
 }
 
+static bool is_same_request(const struct ensure *e)
+{
+	return e->blob->corrupt_source == e->source->endpoint && e->blob->corrupt_size == e->descriptor->size;
+}
+
 static void note_corrupt(struct ensure *e, const struct error *err)
 {
-	if (e->blob->corrupt_source != e->source->endpoint)
+	if (!is_same_request(e))
 		e->blob->corrupt_count = 0;
 	e->blob->corrupt_source = e->source->endpoint;
+	e->blob->corrupt_size = e->descriptor->size;
 	e->blob->corrupt = *err;
 	e->blob->corrupt_count++;
 }
@@ -399,10 +406,10 @@ static void claim(struct ensure *e)
 	}
 }
 
-/* At our source, that is: another may have it whole. */
+/* At our source and under our size, that is: another may have it whole. */
 static bool is_known_corrupt(const struct ensure *e)
 {
-	return e->blob->corrupt_count >= CORRUPT_MOST && e->blob->corrupt_source == e->source->endpoint;
+	return e->blob->corrupt_count >= CORRUPT_MOST && is_same_request(e);
 }
 
 static bool must_look(const struct ensure *e)
@@ -438,6 +445,18 @@ static bool wait_for_change(struct ensure *e, struct error *err)
 	return false;
 }
 
+/* Where the blob came under its true size, an image that tells another is not given it (T-32). */
+static void compare_size(const struct ensure *e)
+{
+	struct error err;
+	if (e->blob->size < 0 || e->blob->size == e->descriptor->size)
+		return;
+	error_set(&err, ERR_CORRUPT, "blob %s has %ld bytes, not %ld", e->descriptor->digest.text, (long)e->blob->size,
+		(long)e->descriptor->size);
+	for (size_t i = 0; i < e->want_count; i++)
+		outcome_fail(e->wants[i].outcome, "blob", SIDE_SOURCE, &err);
+}
+
 void blob_ensure(struct run *run, const struct blob_source *source, const struct descriptor *descriptor,
 	struct want *wants, size_t want_count)
 {
@@ -458,5 +477,6 @@ void blob_ensure(struct run *run, const struct blob_source *source, const struct
 			fail_all(&e, &err);
 		}
 	}
+	compare_size(&e);
 	blob_leave(run, e.blob);
 }

@@ -67,3 +67,20 @@ def test_a_config_is_proven_though_another_image_lists_it_as_a_layer(source, tar
     images.push(source, repo, "1", images.Index([images.Image([listed]), lying]))
     dray.sync(write(tmp_path, [(f"{source.address}/{repo}:1", f"{target.address}/{repo}")])).expect(4).says("diff_id")
     assert not target.holds_tag(repo, "1")
+
+
+@pytest.mark.parametrize("order", [("lying", "honest"), ("honest", "lying")], ids=["lie first", "truth first"])
+def test_a_lie_about_a_size_fails_only_who_tells_it(order, source, target, repo, shared, tmp_path):
+    class Lying(images.Layer):
+        def descriptor(self, **more):
+            return {**super().descriptor(**more), "size": len(self.data) + 1}
+
+    for tag in "123":
+        images.push(source, f"{repo}/lying", tag, images.Image([Lying(f"{repo} shared", 200_000)], label=tag))
+    honest = images.Image([shared])
+    images.push(source, f"{repo}/honest", "1", honest)
+    config = write(tmp_path, [(f"{source.address}/{repo}/{name}", f"{target.address}/{repo}/{name}")
+                              for name in order], at_once=1)
+    report = dray.sync(config).expect(1).report
+    assert report["images"]["failed"] == 3
+    assert target.tags(f"{repo}/honest") == {"1": honest.digest} and not target.tags(f"{repo}/lying")
