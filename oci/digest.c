@@ -85,7 +85,7 @@ bool digest_is_verifiable(const struct digest *digest)
 
 bool digest_is_text(const char *text)
 {
-	struct digest digest;
+	struct digest digest = {.algorithm = DIGEST_NONE};
 	return digest_parse(text, &digest, NULL) && digest_is_verifiable(&digest);
 }
 
