@@ -287,7 +287,7 @@ static void no_server(struct story *story)
 	struct http_tls missing = {.ca_file = "/nonexistent/ca.pem"};
 	request = request_of(HTTP_GET, tls);
 	request.tls = &missing;
-	assert_int_equal(failure_of(story, &request, &err), ERR_INVALID);
+	assert_int_equal(failure_of(story, &request, &err), ERR_IO);
 
 	/* Each port is resolved anew, by a resolver whose descriptors come and go behind libcurl's back. */
 	for (int port = 1; port <= 5; port++) {
