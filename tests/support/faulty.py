@@ -1,27 +1,46 @@
 """A proxy in front of a registry that does wrong what a test tells it to.
 
-A rule is a function (method, path) -> None, or what to do: "flip" a byte in the middle of the body, "cut" the
-connection in the middle of it, a Hold (send half of it, then wait), an int (answer with this status), or bytes (send
-these).
+A rule is a function (method, path) -> None, or what to do: "flip" a byte in the middle of the body, a Cut (send
+a part of it, then close the connection) or "cut" for half of it, a Hold (send half of it, or nothing of a reply without
+a body, then wait), an int (answer with this status), or bytes (send these).
 """
 import http.client
 import http.server
+import select
+import socket
 import threading
 
 _NOT_COPIED = {"connection", "transfer-encoding", "content-length", "date", "server"}
 
 
 class Hold:
-    """`reached` is set when a client has half of the body; it gets the rest after `release` is set."""
+    """`reached` is set when a client has half of the body; it gets the rest after `release` is set. `left` is set when
+    it goes away instead."""
 
     def __init__(self):
-        self.reached, self.release = threading.Event(), threading.Event()
+        self.reached, self.release, self.left = threading.Event(), threading.Event(), threading.Event()
+
+    def wait(self, connection):
+        self.reached.set()
+        for _ in range(1200):
+            if self.release.wait(0.05):
+                return
+            if select.select([connection], [], [], 0)[0] and not connection.recv(1, socket.MSG_PEEK):
+                self.left.set()
+                return
+
+
+class Cut:
+    def __init__(self, part):
+        self.part = part
 
 
 class Faulty:
     def __init__(self, upstream, rule=lambda method, path: None):
         self.upstream, self.rule = upstream, rule
-        self.requests = []
+        self.requests = []  # (method, path)
+        self.ranges = []  # (path, Range) of those that have one
+        self.taken = []  # (method, path, bytes of the body)
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -49,6 +68,9 @@ class Faulty:
         self.requests.append((request.command, request.path))
         length = int(request.headers.get("Content-Length") or 0)
         body = request.rfile.read(length) if length else None
+        self.taken.append((request.command, request.path, len(body or b"")))
+        if "Range" in request.headers:
+            self.ranges.append((request.path, request.headers["Range"]))
         connection = http.client.HTTPConnection(self.upstream, timeout=30)
         try:
             # The Host goes through, so that upload locations lead back here.
@@ -69,6 +91,8 @@ class Faulty:
 
     @staticmethod
     def _answer(request, status, headers, data, todo):
+        if isinstance(todo, Hold) and not data:
+            todo.wait(request.connection)
         request.send_response(status)
         for name, value in headers.items():
             if name.lower() not in _NOT_COPIED:
@@ -78,15 +102,16 @@ class Faulty:
         request.end_headers()
         if head:
             return
-        half = len(data) // 2
         if todo == "cut":
-            request.wfile.write(data[:half])
+            todo = Cut(0.5)
+        if isinstance(todo, Cut):
+            request.wfile.write(data[:int(len(data) * todo.part)])
             request.close_connection = True
             return
-        if isinstance(todo, Hold):
+        half = len(data) // 2
+        if isinstance(todo, Hold) and data:
             request.wfile.write(data[:half])
             request.wfile.flush()
-            todo.reached.set()
-            todo.release.wait(60)
+            todo.wait(request.connection)
             data = data[half:]
         request.wfile.write(data)
