@@ -8,7 +8,7 @@
  * Each target has an outcome of its own: what fails at one goes on at the others. What is wrong with the content
  * fails at all of them, before any manifest was pushed.
  */
-#include "sync/mirror/internal.h"
+#include "sync/mirror/image.h"
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -17,32 +17,6 @@
 #include "scheduler/loop.h"
 
 #include <string.h>
-
-struct image_target {
-	struct image *image;
-	struct endpoint *endpoint;
-	char *repository;
-	char *tag;             /* or NULL: by digest alone */
-	char *name;            /* for humans */
-	struct digest current; /* what its tag points to now; empty: nothing */
-	bool unchanged, written;
-	struct outcome outcome;
-};
-
-struct image {
-	struct job *job;
-	struct run *run;
-	char *repository, *reference;
-	char *name;
-	int64_t started_ms;
-	struct descriptor root;
-	struct digest source_digest;
-	struct error source_err; /* resolving the source failed */
-	struct image_target *targets;
-	size_t target_count;
-	struct tree tree;
-	const struct content **configs; /* beside tree.manifests: of image manifests, while layers are verified */
-};
 
 void outcome_fail(struct outcome *outcome, const char *stage, enum side side, const struct error *err)
 {
@@ -53,16 +27,10 @@ void outcome_fail(struct outcome *outcome, const char *stage, enum side side, co
 	outcome->side = side;
 }
 
-/* Is there still something to do for this target? */
-static bool is_open(const struct image_target *target)
-{
-	return !target->unchanged && !target->written && outcome_is_well(&target->outcome);
-}
-
 static bool any_open(const struct image *image)
 {
 	for (size_t i = 0; i < image->target_count; i++)
-		if (is_open(&image->targets[i]))
+		if (image_target_is_open(&image->targets[i]))
 			return true;
 	return false;
 }
@@ -70,7 +38,7 @@ static bool any_open(const struct image *image)
 static void fail_open_targets(struct image *image, const char *stage, enum side side, const struct error *err)
 {
 	for (size_t i = 0; i < image->target_count; i++)
-		if (is_open(&image->targets[i]))
+		if (image_target_is_open(&image->targets[i]))
 			outcome_fail(&image->targets[i].outcome, stage, side, err);
 }
 
@@ -129,7 +97,8 @@ static char *wishes(const struct image *image)
 
 static void compare_target(struct image_target *target, const struct digest *expected)
 {
-	if (is_open(target) && !digest_is_empty(&target->current) && digest_equal(&target->current, expected))
+	if (image_target_is_open(target) && !digest_is_empty(&target->current) &&
+		digest_equal(&target->current, expected))
 		target->unchanged = true;
 }
 
@@ -154,12 +123,12 @@ static void compare(struct image *image)
 		struct image_target *target = &image->targets[i];
 		if (!rewritten)
 			compare_target(target, &image->root.digest);
-		else if (is_open(target) && !digest_is_empty(&target->current))
+		else if (image_target_is_open(target) && !digest_is_empty(&target->current))
 			compare_remembered(image, target);
 	}
 }
 
-static void remember_written(struct image *image, const struct image_target *target)
+void image_remember_written(struct image *image, const struct image_target *target)
 {
 	auto_free char *platforms = wishes(image);
 	store_tag_written(image->run->store, target->name, image->name, &image->source_digest, platforms,
@@ -171,11 +140,11 @@ static void compare_rewritten(struct image *image)
 {
 	for (size_t i = 0; i < image->target_count; i++) {
 		struct image_target *target = &image->targets[i];
-		if (!is_open(target))
+		if (!image_target_is_open(target))
 			continue;
 		compare_target(target, &image->tree.manifests[0].descriptor.digest);
 		if (target->unchanged)
-			remember_written(image, target);
+			image_remember_written(image, target);
 	}
 }
 
@@ -221,7 +190,7 @@ static void blob_task(void *argument)
 	}
 	for (size_t i = 0; i < image->target_count && count < array_count(wants); i++) {
 		struct image_target *target = &image->targets[i];
-		if (is_open(target))
+		if (image_target_is_open(target))
 			wants[count++] = (struct want){.endpoint = target->endpoint,
 				.repository = target->repository,
 				.outcome = &target->outcome};
@@ -243,179 +212,6 @@ static bool carry_blobs(struct image *image, struct error *err)
 	}
 	group_wait(&group);
 	free(tasks);
-	return ok;
-}
-
-/* --- diff_ids -------------------------------------------------------------------------------------------------------
- */
-
-static bool check_layer(struct image *image, const struct descriptor *layer, const struct digest *diff_id,
-	size_t position, struct error *err)
-{
-	char name[24], found[24], wanted[24];
-	struct fact fact;
-	if (media_kind(layer->media_type) != MEDIA_LAYER) {
-		/* LYR-9: a signature or an attestation: its diff_id is its digest, and if it is not, that is its own
-		 * affair. */
-		if (!digest_equal(&layer->digest, diff_id))
-			log_debug("%s: blob %s is no layer, and its diff_id differs", image->name,
-				digest_short(&layer->digest, name));
-		return true;
-	}
-	if (media_decoder(layer->media_type) == DECODER_IMPOSSIBLE)
-		return true;
-	blob_fact(image->run, layer, &fact);
-	switch (fact.state) {
-	case FACT_UNKNOWN:
-		image->run->report.blobs.unproven++;
-		return true;
-	case FACT_BROKEN:
-		*err = fact.broken;
-		return error_wrap(err, "layer %zu, %s", position, digest_short(&layer->digest, name));
-	case FACT_PROVEN:
-	case FACT_REMEMBERED:
-		break;
-	}
-	if (digest_equal(&fact.diff_id, diff_id))
-		return true;
-	return error_set(err, ERR_CORRUPT, "layer %zu, %s: its diff_id is %s, and the config says %s", position,
-		digest_short(&layer->digest, name), digest_short(&fact.diff_id, found), digest_short(diff_id, wanted));
-}
-
-static bool has_layers(const struct manifest *manifest)
-{
-	for (size_t i = 0; i < manifest->layer_count; i++)
-		if (media_kind(manifest->layers[i].media_type) == MEDIA_LAYER)
-			return true;
-	return false;
-}
-
-/* `platforms` chooses in an index; an image that is none has one platform, and is copied as it is. */
-static void warn_of_platform(
-	const struct image *image, const struct manifest *manifest, const struct platform *platform)
-{
-	const struct run_job *what = &image->job->what;
-	char name[100];
-	bool wanted = what->platform_count == 0 || manifest != &image->tree.manifests[0].manifest;
-	for (size_t i = 0; i < what->platform_count && !wanted; i++)
-		wanted = platform_matches(&what->platforms[i], platform);
-	if (!wanted)
-		log_warning("%s is for %s, which is none of the wanted platforms; it is no index, and copied as it is",
-			image->name, platform_format(platform, name));
-}
-
-static bool check_manifest(
-	struct image *image, const struct manifest *manifest, const struct content *content, struct error *err)
-{
-	struct image_config config;
-	if (!image_config_parse(content->bytes, content->length, &config, err))
-		return error_wrap(err, "config");
-	bool ok = true;
-	warn_of_platform(image, manifest, &config.platform);
-	if (config.diff_id_count != manifest->layer_count) {
-		if (has_layers(manifest)) /* LYR-8 */
-			ok = error_set(err, ERR_CORRUPT, "config: %zu diff_ids for %zu layers", config.diff_id_count,
-				manifest->layer_count);
-	} else {
-		for (size_t i = 0; i < manifest->layer_count && ok; i++)
-			ok = check_layer(image, &manifest->layers[i], &config.diff_ids[i], i + 1, err);
-	}
-	image_config_release(&config);
-	return ok;
-}
-
-static bool check_diff_ids(struct image *image, struct error *err)
-{
-	for (size_t i = 0; i < image->tree.manifest_count; i++)
-		if (image->configs[i] &&
-			!check_manifest(image, &image->tree.manifests[i].manifest, image->configs[i], err))
-			return false;
-	return true;
-}
-
-/* --- publishing -----------------------------------------------------------------------------------------------------
- */
-
-static bool put_manifest(
-	struct image_target *target, const struct tree_manifest *node, const char *tag, struct error *err)
-{
-	char name[24];
-	return endpoint_manifest_put(target->endpoint, target->repository, tag, &node->descriptor, node->bytes, err) ||
-	       error_wrap(err, "manifest %s", digest_short(&node->descriptor.digest, name));
-}
-
-struct put_task {
-	struct image_target *target;
-	const struct tree_manifest *node;
-};
-
-static void put_task(void *argument)
-{
-	struct put_task *task = argument;
-	struct error err;
-	if (!put_manifest(task->target, task->node, NULL, &err))
-		outcome_fail(&task->target->outcome, "publish", SIDE_TARGET, &err);
-}
-
-/* The children at @depth; what has a subject after what has none, since some registries want the subject first (IDX-9).
- */
-static bool put_level(struct image_target *target, unsigned depth, bool with_subject, struct error *err)
-{
-	const struct tree *tree = &target->image->tree;
-	struct put_task *tasks = memory_new(tree->manifest_count, sizeof *tasks);
-	struct group group;
-	bool ok = true;
-	group_init(&group, MANIFESTS_AT_ONCE / 2); /* PSH-11 */
-	for (size_t i = 0; i < tree->manifest_count && ok; i++) {
-		const struct tree_manifest *node = &tree->manifests[i];
-		if (node->depth != depth || !digest_is_empty(&node->manifest.subject.digest) != with_subject)
-			continue;
-		tasks[i] = (struct put_task){target, node};
-		ok = group_spawn(&group, put_task, &tasks[i], err);
-	}
-	group_wait(&group);
-	free(tasks);
-	return ok;
-}
-
-/* Children by digest from the deepest up, the root, and with it the tag, last (PSH-1, P2). */
-static bool publish(struct image_target *target, struct error *err)
-{
-	const struct tree *tree = &target->image->tree;
-	for (unsigned depth = tree->depth; depth > 0; depth--) {
-		if (!put_level(target, depth, false, err) || !put_level(target, depth, true, err))
-			return false;
-		if (!outcome_is_well(&target->outcome)) {
-			*err = target->outcome.err;
-			return false;
-		}
-	}
-	const struct tree_manifest *root = &tree->manifests[0];
-	const char *tag = target->tag ? target->tag : root->descriptor.digest.text;
-	return put_manifest(target, root, tag, err) && endpoint_flush(target->endpoint, err);
-}
-
-static void publish_task(void *argument)
-{
-	struct image_target *target = argument;
-	struct error err;
-	if (!publish(target, &err)) {
-		outcome_fail(&target->outcome, "publish", SIDE_TARGET, &err);
-		return;
-	}
-	target->written = true;
-	remember_written(target->image, target);
-}
-
-static bool publish_all(struct image *image, struct error *err)
-{
-	struct group group;
-	bool ok = true;
-	group_init(&group, image->target_count);
-	for (size_t i = 0; i < image->target_count && ok; i++)
-		if (is_open(&image->targets[i]))
-			ok = group_spawn(&group, publish_task, &image->targets[i], err);
-	group_wait(&group);
 	return ok;
 }
 
@@ -452,8 +248,8 @@ static void image_copy(struct image *image)
 		{"resolve", look_up_and_compare},
 		{"manifest", fetch_tree},
 		{"blob", carry_blobs},
-		{"verify", check_diff_ids},
-		{"publish", publish_all},
+		{"verify", image_check_diff_ids},
+		{"publish", image_publish},
 	};
 	for (size_t i = 0; i < array_count(steps); i++) {
 		struct error err;
@@ -478,7 +274,7 @@ static enum image_outcome outcome_of(const struct image *image)
 			return IMAGE_FAILED;
 		if (target->written)
 			outcome = IMAGE_COPIED;
-		else if (is_open(target))
+		else if (image_target_is_open(target))
 			outcome = IMAGE_PENDING;
 	}
 	return outcome;

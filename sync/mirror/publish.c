@@ -1,0 +1,89 @@
+/*
+ * Publishing, target by target: children by digest from the deepest up, the root, and with it the tag, last (PSH-1,
+ * P2).
+ */
+#include "sync/mirror/image.h"
+
+#include "base/memory.h"
+
+static bool put_manifest(
+	struct image_target *target, const struct tree_manifest *node, const char *tag, struct error *err)
+{
+	char name[24];
+	return endpoint_manifest_put(target->endpoint, target->repository, tag, &node->descriptor, node->bytes, err) ||
+	       error_wrap(err, "manifest %s", digest_short(&node->descriptor.digest, name));
+}
+
+struct put_task {
+	struct image_target *target;
+	const struct tree_manifest *node;
+};
+
+static void put_task(void *argument)
+{
+	struct put_task *task = argument;
+	struct error err;
+	if (!put_manifest(task->target, task->node, NULL, &err))
+		outcome_fail(&task->target->outcome, "publish", SIDE_TARGET, &err);
+}
+
+/* The children at @depth; what has a subject after what has none, since some registries want the subject first (IDX-9).
+ */
+static bool put_level(struct image_target *target, unsigned depth, bool with_subject, struct error *err)
+{
+	const struct tree *tree = &target->image->tree;
+	struct put_task *tasks = memory_new(tree->manifest_count, sizeof *tasks);
+	struct group group;
+	bool ok = true;
+	group_init(&group, MANIFESTS_AT_ONCE / 2); /* PSH-11 */
+	for (size_t i = 0; i < tree->manifest_count && ok; i++) {
+		const struct tree_manifest *node = &tree->manifests[i];
+		if (node->depth != depth || !digest_is_empty(&node->manifest.subject.digest) != with_subject)
+			continue;
+		tasks[i] = (struct put_task){target, node};
+		ok = group_spawn(&group, put_task, &tasks[i], err);
+	}
+	group_wait(&group);
+	free(tasks);
+	return ok;
+}
+
+static bool publish(struct image_target *target, struct error *err)
+{
+	const struct tree *tree = &target->image->tree;
+	for (unsigned depth = tree->depth; depth > 0; depth--) {
+		if (!put_level(target, depth, false, err) || !put_level(target, depth, true, err))
+			return false;
+		if (!outcome_is_well(&target->outcome)) {
+			*err = target->outcome.err;
+			return false;
+		}
+	}
+	const struct tree_manifest *root = &tree->manifests[0];
+	const char *tag = target->tag ? target->tag : root->descriptor.digest.text;
+	return put_manifest(target, root, tag, err) && endpoint_flush(target->endpoint, err);
+}
+
+static void publish_task(void *argument)
+{
+	struct image_target *target = argument;
+	struct error err;
+	if (!publish(target, &err)) {
+		outcome_fail(&target->outcome, "publish", SIDE_TARGET, &err);
+		return;
+	}
+	target->written = true;
+	image_remember_written(target->image, target);
+}
+
+bool image_publish(struct image *image, struct error *err)
+{
+	struct group group;
+	bool ok = true;
+	group_init(&group, image->target_count);
+	for (size_t i = 0; i < image->target_count && ok; i++)
+		if (image_target_is_open(&image->targets[i]))
+			ok = group_spawn(&group, publish_task, &image->targets[i], err);
+	group_wait(&group);
+	return ok;
+}
