@@ -93,12 +93,10 @@ static void fail_all(struct ensure *e, const struct error *why)
 /* --- looking --------------------------------------------------------------------------------------------------------
  */
 
-/* Another repository of the same registry that holds it. A layout has one store for all: there, just look. */
+/* Another repository of the same endpoint that holds it. */
 static const struct holder *neighbour(const struct want *want)
 {
 	const struct blob *blob = want->ensure->blob;
-	if (endpoint_is_layout(want->endpoint))
-		return NULL;
 	for (size_t i = 0; i < blob->holder_count; i++)
 		if (blob->holders[i].present && blob->holders[i].endpoint == want->endpoint &&
 			strcmp(blob->holders[i].repository, want->repository) != 0)
@@ -153,8 +151,8 @@ static void look(struct want *want)
 	struct error err;
 	char name[24];
 	want->stale = false;
-	if (near && try_mount(want, near->repository))
-		return;
+	if (near && !endpoint_is_layout(want->endpoint) && try_mount(want, near->repository))
+		return; /* a layout has one store for all: there, just look */
 	if (!endpoint_blob_present(want->endpoint, want->repository, e->descriptor, &present, &err)) {
 		/* UPL-1: what the question was refused for may not hold for the answer: the upload tells. */
 		if (err.kind != ERR_DENIED && err.kind != ERR_PROTOCOL && err.kind != ERR_UNSUPPORTED)
@@ -167,6 +165,8 @@ static void look(struct want *want)
 	} else if (!near) {
 		try_remembered_mount(want);
 	}
+	if (!want->settled && !near && neighbour(want))
+		want->stale = true; /* it came while we asked: to be mounted, or found */
 }
 
 static void look_task(void *argument)

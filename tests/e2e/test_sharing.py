@@ -1,4 +1,5 @@
 """What images and indexes share, and what must not be shared: the failures of others."""
+import re
 import time
 
 import pytest
@@ -84,3 +85,28 @@ def test_a_lie_about_a_size_fails_only_who_tells_it(order, source, target, repo,
     report = dray.sync(config).expect(1).report
     assert report["images"]["failed"] == 3
     assert target.tags(f"{repo}/honest") == {"1": honest.digest} and not target.tags(f"{repo}/lying")
+
+
+def test_what_came_while_a_place_was_looked_at_is_mounted(source, target, repo, shared, tmp_path):
+    """The second repository asks for the blob while the first one's is on its way, and is answered when it is there."""
+    for name in "ab":
+        images.push(source, f"{repo}/{name}", "1", images.Image([shared], label=name))
+
+    def late(method, path):
+        if method == "GET" and shared.digest in path:
+            time.sleep(0.4)
+        if method == "GET" and f"{repo}/b/manifests" in path:
+            time.sleep(0.2)
+        if method == "HEAD" and f"{repo}/b/blobs/{shared.digest}" in path:
+            time.sleep(0.8)
+
+    proxies = faulty.Faulty(source.address, late), faulty.Faulty(target.address, late)
+    try:
+        config = write(tmp_path, [
+            (f"{proxies[0].address}/{repo}/{name}:1", f"{proxies[1].address}/{repo}/{name}") for name in "ab"])
+        config.write_text(re.sub("^state:.*$", "", config.read_text(), flags=re.M))  # which would tell of it too
+        report = dray.sync(config).expect(0).report
+    finally:
+        for proxy in proxies:
+            proxy.stop()
+    assert report["blobs"]["uploaded"] == 3 and report["blobs"]["mounted"] == 1
