@@ -1,6 +1,9 @@
 """A run as a whole: its report, its state, its end by a signal, and where it is started from."""
+import fcntl
+import os
 import re
 import signal
+import subprocess
 
 import pytest
 
@@ -187,6 +190,39 @@ def test_signal_stops_at_a_checkpoint(number, held, target, repo, tmp_path, sour
     dray.sync(config).expect(0)
     assert target.manifests(repo) == {image.digest}
     assert len([path for method, path in held.requests if method == "GET" and small in path]) == 1
+
+
+def test_second_signal_leaves_at_once(held, source, target, repo, tmp_path):
+    small, large = (images.Image([images.Layer(f"{repo} {size}", size)]) for size in (9999, 3 << 20))
+    images.push(source, repo, "small", small)
+    images.push(source, repo, "large", large)
+    held.digest = large.layers[0].digest
+    layout = tmp_path / "layout"
+    images.write_layout(layout, {})
+    config = dray.write_config(tmp_path / "c.yaml", f"""\
+repos:
+  - source: {held.address}/{repo}
+    targets: [{target.address}/{repo}, 'oci:{layout}']
+""")
+    directory = os.open(layout, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)  # so that what writes there has to wait
+        running = dray.start("sync", config, cwd=tmp_path)
+        assert held.hold.reached.wait(60)
+        wait_for((layout / "blobs/sha256" / small.digest[7:]).exists, "the layout to be written")
+        wait_for(lambda: target.holds_tag(repo, "small"), "the small image")
+        running.send_signal(signal.SIGINT)
+        assert held.hold.left.wait(60), "the first one is heard: the download is given up"
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.wait(1)  # what writes is not
+        running.send_signal(signal.SIGINT)
+        dray.finish(running, 2).expect(130)
+    finally:
+        os.close(directory)
+    held.digest = None
+    dray.sync(config).expect(0)
+    images.check_layout(layout)
+    assert target.tags(repo) == {"small": small.digest, "large": large.digest}
 
 
 def test_killed_run_leaves_nothing_half_done(held, target, repo, image, tmp_path):
