@@ -34,6 +34,8 @@
 /* IDX-1, T-34: nested indexes, and all manifests that one root reaches. */
 #define LIMIT_INDEX_DEPTH    8
 #define LIMIT_TREE_MANIFESTS 10000
+/* And their bytes, all of which are held while the image is copied: an index of 5,000 usual children has some 10 MB. */
+#define LIMIT_TREE_BYTES ((int64_t)64 * 1024 * 1024)
 /* A manifest of the largest size could name so many layers; images have at most 127. */
 #define LIMIT_LAYERS 4096
 /* LYR-5: the window of `zstd --ultra -22`; more is asked for only by --long. */

@@ -153,3 +153,11 @@ void blob_fact(struct run *run, const struct descriptor *descriptor, struct fact
 	*fact = blob->fact;
 	blob_leave(run, blob);
 }
+
+void blob_count_unproven(struct run *run, const struct digest *digest)
+{
+	struct blob *blob = blob_use(run, digest);
+	run->report.blobs.unproven += !blob->unproven;
+	blob->unproven = true;
+	blob_leave(run, blob);
+}

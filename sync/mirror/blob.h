@@ -24,6 +24,7 @@ struct blob {
 	size_t holder_count;
 	struct fact fact;
 	int64_t size;           /* proven in this run, or -1 */
+	bool unproven;          /* counted as such */
 	bool crossed;           /* the source link, in this run */
 	bool no_reading_back;   /* a target that has it did not give it back: from now on the source is asked */
 	unsigned corrupt_count; /* times that one source gave wrong bytes for it */

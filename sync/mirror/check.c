@@ -24,7 +24,7 @@ static bool check_layer(struct image *image, const struct descriptor *layer, con
 	blob_fact(image->run, layer, &fact);
 	switch (fact.state) {
 	case FACT_UNKNOWN:
-		image->run->report.blobs.unproven++;
+		blob_count_unproven(image->run, &layer->digest);
 		return true;
 	case FACT_BROKEN:
 		*err = fact.broken;

@@ -208,6 +208,20 @@ static void fill(struct run *run, struct entry *entry, fetcher fetch, struct end
 	waitqueue_wake_all(&entry->waiting);
 }
 
+/* Who asks for another size than it has lies, whether it was fetched for him or for another (T-32). */
+static bool lend(struct content_cache *cache, struct entry *entry, const struct descriptor *wanted,
+	const struct content **content, struct error *err)
+{
+	if (wanted->size >= 0 && (size_t)wanted->size != entry->content.length) {
+		error_set(err, ERR_CORRUPT, "%zu bytes, and its descriptor says %ld", entry->content.length,
+			(long)wanted->size);
+		leave(cache, entry);
+		return false;
+	}
+	*content = &entry->content;
+	return true;
+}
+
 static bool get(struct run *run, fetcher fetch, struct endpoint *source, const char *repository,
 	const struct descriptor *wanted, const struct content **content, struct error *err)
 {
@@ -224,10 +238,8 @@ static bool get(struct run *run, fetcher fetch, struct endpoint *source, const c
 				leave(run->contents, entry);
 				return false;
 			}
-		if (entry->state == ENTRY_READY) {
-			*content = &entry->content;
-			return true;
-		}
+		if (entry->state == ENTRY_READY)
+			return lend(run->contents, entry, wanted, content, err);
 		/* Another image's repository, or its being stopped, is no reason for ours to fail: ask ourselves. */
 		struct error why = entry->err;
 		leave(run->contents, entry);

@@ -178,7 +178,7 @@ static void look_task(void *argument)
 static void remember_fact(struct ensure *e)
 {
 	struct fact fact;
-	if (e->source->verify_layers)
+	if (e->run->verifies_layers)
 		blob_fact(e->run, e->descriptor, &fact);
 }
 
@@ -250,7 +250,6 @@ static void add_sink(struct transfer *transfer, struct want *want)
 		serves(transfer, want->endpoint))
 		return;
 	want->carried = true;
-	transfer->want_diff_id |= want->ensure->source->verify_layers;
 	transfer->sinks[transfer->sink_count++].want = want;
 }
 
@@ -262,7 +261,8 @@ static void gather(struct transfer *transfer, struct ensure *e)
 			add_sink(transfer, &e->wants[i]);
 	list_for_each (node, &e->blob->waiting)
 		add_sink(transfer, list_item(node, struct want, waiting));
-	transfer->want_diff_id &= e->blob->fact.state == FACT_UNKNOWN;
+	/* Also where this image asks for digests alone: another may ask for more, and it is carried once. */
+	transfer->want_diff_id = e->run->verifies_layers && e->blob->fact.state == FACT_UNKNOWN;
 }
 
 static struct transfer *prepare(struct ensure *e)

@@ -35,6 +35,7 @@ struct blob_table;
 struct run {
 	struct run_observer observer;
 	bool dry_run;
+	bool verifies_layers; /* some job does */
 	struct store *store;
 	struct http *http;
 	struct credential_store *credentials;
@@ -114,7 +115,8 @@ struct tree {
 	unsigned depth;           /* of the deepest */
 	struct descriptor *blobs; /* borrowed from the manifests; each digest once */
 	size_t blob_count;
-	int64_t bytes; /* of the blobs */
+	int64_t manifest_bytes; /* of all but the root */
+	int64_t bytes;          /* of the blobs */
 };
 
 /**
@@ -176,6 +178,9 @@ void blob_ensure(struct run *run, const struct blob_source *source, const struct
  * What is known of the diff_id of @blob: learnt in this run, or remembered from an earlier one. Waits for the store.
  */
 void blob_fact(struct run *run, const struct descriptor *blob, struct fact *fact);
+
+/** Nobody knows its diff_id: count it in the report, once. */
+void blob_count_unproven(struct run *run, const struct digest *digest);
 
 /* --- transfer.c: one carry, from one source to some targets
  * ------------------------------------------------------------ */

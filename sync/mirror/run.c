@@ -191,6 +191,7 @@ void run_add(struct run *run, const struct run_job *what)
 	struct run_target *targets = memory_new(what->target_count, sizeof *targets);
 	for (size_t i = 0; i < what->target_count; i++)
 		targets[i] = what->targets[i];
+	run->verifies_layers |= what->verify_layers;
 	run->jobs = memory_resize(run->jobs, run->job_count + 1, sizeof *run->jobs);
 	run->jobs[run->job_count] = (struct job){run, *what};
 	run->jobs[run->job_count++].what.targets = targets;

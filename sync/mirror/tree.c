@@ -175,6 +175,10 @@ static bool add_children(
 				return error_set(err, ERR_TOO_LARGE, "indexes nest deeper than %d", LIMIT_INDEX_DEPTH);
 			if (tree->manifest_count >= LIMIT_TREE_MANIFESTS)
 				return error_set(err, ERR_TOO_LARGE, "more than %d manifests", LIMIT_TREE_MANIFESTS);
+			tree->manifest_bytes += child->size;
+			if (tree->manifest_bytes > LIMIT_TREE_BYTES)
+				return error_set(
+					err, ERR_TOO_LARGE, "manifests of more than %ld bytes", (long)LIMIT_TREE_BYTES);
 			find_seen(*seen, &child->digest)->position = tree->manifest_count;
 			add_manifest(tree, child, depth);
 		}
