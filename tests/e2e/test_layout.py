@@ -1,4 +1,6 @@
 """Layouts are read and written by others too."""
+import pytest
+
 from support import dray, images, readers
 
 
@@ -107,3 +109,81 @@ def test_directory_that_is_no_layout(target, repo, tmp_path):
     (tmp_path / "empty").mkdir()
     dray.run("copy", f"oci:{tmp_path}/empty:1", f"{target.address}/{repo}:1", cwd=tmp_path).expect(4)
     dray.run("copy", f"oci:{tmp_path}/none:1", f"{target.address}/{repo}:1", cwd=tmp_path).expect(4)
+
+
+# Debian's registry knows sha256 alone.
+def test_sha512_goes_from_layout_to_layout(repo, tmp_path):
+    image = images.Image([images.Layer(f"{repo} {a}", algorithm=a) for a in ("sha512", "sha256")])
+    images.write_layout(tmp_path / "from", {"some/name:1": image})
+    dray.run("copy", f"oci:{tmp_path}/from:some/name:1", f"oci:{tmp_path}/to:some/name:1", cwd=tmp_path).expect(0)
+    assert images.read_layout(tmp_path / "to")["some/name:1"]["digest"] == image.digest
+    images.check_layout(tmp_path / "to")
+    for layer in image.layers:
+        assert images.blob_path(tmp_path / "to", layer.digest).read_bytes() == layer.data
+
+
+def test_sha512_that_lies_is_found_out(repo, tmp_path):
+    image = images.Image([images.Layer(repo, algorithm="sha512")])
+    images.write_layout(tmp_path / "from", {"some/name:1": image})
+    path = images.blob_path(tmp_path / "from", image.layers[0].digest)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    dray.run("copy", f"oci:{tmp_path}/from:some/name:1", f"oci:{tmp_path}/to:some/name:1",
+             cwd=tmp_path).expect(4).says("sha512")
+    assert not images.blob_path(tmp_path / "to", image.layers[0].digest).exists()
+
+
+# --- names ---------------------------------------------------------------------------------------------------------
+
+NAMES = ["name:7", "name:latest", "deep/er/name:1.0", "7", "latest"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_name_goes_from_a_registry_into_a_layout_and_back(name, source, target, repo, tmp_path):
+    image = gzipped(repo)
+    images.push(source, repo, "1", image)
+    layout = tmp_path / "layout"
+    for _ in range(2):
+        dray.run("copy", f"{source.address}/{repo}:1", f"oci:{layout}:{name}", cwd=tmp_path).expect(0)
+        assert {n: e["digest"] for n, e in images.read_layout(layout).items()} == {name: image.digest}
+    assert readers.umoci_tags(layout, tmp_path) == {name}
+    dray.run("inspect", f"oci:{layout}:{name}", cwd=tmp_path).expect(0).says(image.digest)
+    dray.run("copy", f"oci:{layout}:{name}", f"{target.address}/{repo}:back", cwd=tmp_path).expect(0)
+    assert target.tags(repo) == {"back": image.digest}
+
+
+@pytest.mark.parametrize("of", NAMES)
+@pytest.mark.parametrize("to", NAMES)
+def test_name_goes_from_layout_to_layout(of, to, repo, tmp_path):
+    image, other = gzipped(repo), gzipped(f"{repo} other")
+    images.write_layout(tmp_path / "from", {of: image, "some/other:2": other})
+    images.write_layout(tmp_path / "to", {"some/other:2": other})
+    for _ in range(2):
+        dray.run("copy", f"oci:{tmp_path}/from:{of}", f"oci:{tmp_path}/to:{to}", cwd=tmp_path).expect(0)
+        assert {n: e["digest"] for n, e in images.read_layout(tmp_path / "to").items()} == {
+            to: image.digest, "some/other:2": other.digest}
+    images.check_layout(tmp_path / "to")
+
+
+# Taken whole, names are references as docker writes them; what is a tag alone stays one.
+CANONICAL = {"name:7": "docker.io/library/name:7", "name:latest": "docker.io/library/name:latest",
+             "deep/er/name:1.0": "docker.io/deep/er/name:1.0", "host.example:5000/x:1": "host.example:5000/x:1"}
+
+
+def test_names_of_a_whole_layout_arrive_below_the_target(target, repo, tmp_path):
+    made = {name: gzipped(f"{repo} {name}") for name in CANONICAL}
+    images.write_layout(tmp_path / "layout", made)
+    dray.run("copy", f"oci:{tmp_path}/layout", f"{target.address}/{repo}", cwd=tmp_path).expect(0)
+    assert target.tags(f"{repo}/library/name") == {"7": made["name:7"].digest, "latest": made["name:latest"].digest}
+    assert target.tags(f"{repo}/deep/er/name") == {"1.0": made["deep/er/name:1.0"].digest}
+    assert target.tags(f"{repo}/x") == {"1": made["host.example:5000/x:1"].digest}
+
+
+def test_names_of_a_whole_layout_are_canonical_in_another(repo, tmp_path):
+    made = {name: gzipped(f"{repo} {name}") for name in (*CANONICAL, "7")}
+    images.write_layout(tmp_path / "from", made)
+    listed = dray.run("tags", f"oci:{tmp_path}/from", cwd=tmp_path).expect(0).stdout.split()
+    assert listed == sorted([*CANONICAL.values(), "7"])
+    for _ in range(2):
+        dray.run("copy", f"oci:{tmp_path}/from", f"oci:{tmp_path}/to", cwd=tmp_path).expect(0)
+        assert {n: e["digest"] for n, e in images.read_layout(tmp_path / "to").items()} == {
+            CANONICAL.get(name, name): image.digest for name, image in made.items()}

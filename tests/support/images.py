@@ -25,8 +25,8 @@ IN_TOTO = "application/vnd.in-toto+json"
 REF_NAME = "org.opencontainers.image.ref.name"
 
 
-def digest_of(data):
-    return "sha256:" + hashlib.sha256(data).hexdigest()
+def digest_of(data, algorithm="sha256"):
+    return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
 
 
 def to_json(value):
@@ -46,9 +46,9 @@ COMPRESSIONS = {
 
 
 class Blob:
-    def __init__(self, data, media_type):
+    def __init__(self, data, media_type, algorithm="sha256"):
         self.data, self.media_type = data, media_type
-        self.digest = digest_of(data)
+        self.digest = digest_of(data, algorithm)
 
     def descriptor(self, **more):
         return {"mediaType": self.media_type, "digest": self.digest, "size": len(self.data), **more}
@@ -57,7 +57,7 @@ class Blob:
 class Layer(Blob):
     """A tar of `size` bytes, more or less, half of which compress well."""
 
-    def __init__(self, seed, size=20_000, compression="gzip"):
+    def __init__(self, seed, size=20_000, compression="gzip", algorithm="sha256"):
         noise = random.Random(f"layer {seed}")
         media_type, compress = COMPRESSIONS[compression]
         raw = io.BytesIO()
@@ -69,7 +69,7 @@ class Layer(Blob):
                 info.size, info.mode = length, 0o644
                 tar.addfile(info, io.BytesIO(content[:length]))
         self.diff_id = digest_of(raw.getvalue())
-        super().__init__(compress(raw.getvalue()), media_type)
+        super().__init__(compress(raw.getvalue()), media_type, algorithm)
 
 
 class Image(Blob):
@@ -210,16 +210,22 @@ def push_all(registry, repositories):
             pusher.push(repository, tag, artifact)
 
 
+def blob_path(directory, digest):
+    """Where an OCI layout has it."""
+    return pathlib.Path(directory) / "blobs" / digest.replace(":", "/")
+
+
 def write_layout(directory, named):
     """An OCI layout of {name: artifact}; a name is what stands in org.opencontainers.image.ref.name."""
     directory = pathlib.Path(directory)
-    blobs = directory / "blobs/sha256"
-    blobs.mkdir(parents=True, exist_ok=True)
+    (directory / "blobs/sha256").mkdir(parents=True, exist_ok=True)
     entries = []
     for name, artifact in named.items():
         for part in tree(artifact):
             for blob in [*part.blobs, part]:
-                (blobs / blob.digest[7:]).write_bytes(blob.data)
+                path = blob_path(directory, blob.digest)
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(blob.data)
         entries.append(artifact.descriptor(annotations={REF_NAME: name}))
     (directory / "oci-layout").write_bytes(to_json({"imageLayoutVersion": "1.0.0"}))
     (directory / "index.json").write_bytes(to_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}))
@@ -235,12 +241,13 @@ def check_layout(directory):
     """Every blob has the name of its bytes, and everything that index.json reaches is there."""
     directory = pathlib.Path(directory)
     assert json.loads((directory / "oci-layout").read_bytes())["imageLayoutVersion"] == "1.0.0"
-    for path in (directory / "blobs/sha256").iterdir():
-        assert digest_of(path.read_bytes()) == "sha256:" + path.name, f"{path} is not what its name says"
+    for path in directory.glob("blobs/*/*"):
+        found = digest_of(path.read_bytes(), path.parent.name)
+        assert found == f"{path.parent.name}:{path.name}", f"{path} is not what its name says"
     todo = json.loads((directory / "index.json").read_bytes())["manifests"]
     while todo:
         entry = todo.pop()
-        path = directory / "blobs/sha256" / entry["digest"][7:]
+        path = blob_path(directory, entry["digest"])
         assert path.stat().st_size == entry["size"], f"{path} is not as long as {entry}"
         if entry["mediaType"] in (MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_LIST):
             manifest = json.loads(path.read_bytes())
