@@ -33,6 +33,7 @@ struct blob {
 	struct error corrupt;                  /* and how they were wrong */
 	bool carried;                          /* a transfer runs: at most one at a time */
 	unsigned looking;                      /* tasks that find out whether it is where they want it */
+	unsigned transfers;                    /* that have ended: what was seen before one may be true no more */
 	struct list waiting;                   /* wants that only a transfer can fulfil */
 	struct waitqueue changed;              /* any of this */
 };

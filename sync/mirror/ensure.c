@@ -151,6 +151,7 @@ static void look(struct want *want)
 	struct error err;
 	char name[24];
 	want->stale = false;
+	want->looked_at = e->blob->transfers;
 	if (near && !endpoint_is_layout(want->endpoint) && try_mount(want, near->repository))
 		return; /* a layout has one store for all: there, just look */
 	if (!endpoint_blob_present(want->endpoint, want->repository, e->descriptor, &present, &err)) {
@@ -165,8 +166,6 @@ static void look(struct want *want)
 	} else if (!near) {
 		try_remembered_mount(want);
 	}
-	if (!want->settled && !near && neighbour(want))
-		want->stale = true; /* it came while we asked: to be mounted, or found */
 }
 
 static void look_task(void *argument)
@@ -182,12 +181,17 @@ static void remember_fact(struct ensure *e)
 		blob_fact(e->run, e->descriptor, &fact);
 }
 
-/* What is still open needs a transfer. */
+/* What is still open needs a transfer, or, if one has ended since we asked, another look: it may have come. */
 static void enlist(struct ensure *e)
 {
-	for (size_t i = 0; i < e->want_count; i++)
-		if (is_open(&e->wants[i]) && list_is_empty(&e->wants[i].waiting))
-			list_append(&e->blob->waiting, &e->wants[i].waiting);
+	for (size_t i = 0; i < e->want_count; i++) {
+		struct want *want = &e->wants[i];
+		if (!is_open(want))
+			continue;
+		want->stale |= want->looked_at != e->blob->transfers;
+		if (list_is_empty(&want->waiting))
+			list_append(&e->blob->waiting, &want->waiting);
+	}
 }
 
 /* At all places that we decide and have not looked at since the last transfer, side by side. */
@@ -378,6 +382,7 @@ static void carry(struct ensure *e)
 	e->blob->carried = true;
 	transfer_run(transfer);
 	e->blob->carried = false;
+	e->blob->transfers++;
 	content_release(e->run, transfer->memory);
 	count_source(e, transfer);
 	keep_fact(e, transfer);

@@ -155,6 +155,7 @@ struct want {
 	bool stale;          /* to be looked at: for the first time, or since a transfer may have brought a neighbour */
 	bool carried;        /* a transfer uses it */
 	int failed_carries;  /* because of this target */
+	unsigned looked_at;  /* blob->transfers when it was */
 };
 
 struct blob_table *blob_table_new(void);
