@@ -80,6 +80,8 @@ static void to_some_targets(struct simulation *simulation, size_t count)
 	expect_economy(simulation, source, count);
 	count_blobs(&gallery, &blobs, &places);
 	expect_number(simulation, simulation->report->blobs.uploaded, blobs * count);
+	for (size_t i = 0; i < count; i++) /* one download served them all: nothing was read back */
+		expect_number(simulation, targets[i]->blob_gets, 0);
 	a_second_run_asks_only_for_heads(simulation, source, targets, count);
 }
 
