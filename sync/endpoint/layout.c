@@ -65,7 +65,8 @@ static void sync_parent(int root)
 		fsync(parent);
 }
 
-/* Somebody's directory is not made a layout because of a typing error; an empty one, or a bare file system, is. */
+/* Somebody's directory is not made a layout because of a typing error; an empty one, or a bare file system, is,
+ * and one that somebody else makes a layout of at this moment. */
 static bool is_vacant(int root)
 {
 	DIR *directory = fdopendir(openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -74,7 +75,8 @@ static bool is_vacant(int root)
 	while (directory && vacant && (entry = readdir(directory)))
 		vacant = str_is(entry->d_name, ".") || str_is(entry->d_name, "..") ||
 			 str_is(entry->d_name, "lost+found") || str_is(entry->d_name, "blobs") ||
-			 str_is(entry->d_name, "index.json") || str_is(entry->d_name, "ingest");
+			 str_is(entry->d_name, MARKER) || str_is(entry->d_name, "index.json") ||
+			 str_is(entry->d_name, "ingest");
 	if (directory)
 		closedir(directory);
 	return vacant;
