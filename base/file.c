@@ -51,35 +51,6 @@ bool file_write_all(int fd, const void *bytes, size_t length, struct error *err)
 	return true;
 }
 
-static bool write_and_sync(int fd, const void *bytes, size_t length, struct error *err)
-{
-	if (!file_write_all(fd, bytes, length, err))
-		return false;
-	return fsync(fd) == 0 || error_errno(err, "fsync");
-}
-
-bool file_replace(const char *path, const void *bytes, size_t length, mode_t mode, struct error *err)
-{
-	auto_free char *temporary = memory_format("%s.%ld.tmp", path, (long)getpid());
-	int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
-	if (fd < 0)
-		return error_errno(err, "%s", temporary);
-	bool ok = write_and_sync(fd, bytes, length, err) || error_wrap(err, "%s", temporary);
-	if (close(fd) != 0 && ok)
-		ok = error_errno(err, "%s: close", temporary);
-	if (ok && rename(temporary, path) != 0)
-		ok = error_errno(err, "rename to %s", path);
-	if (!ok) {
-		unlink(temporary);
-		return false;
-	}
-	auto_free char *directory = memory_text(path);
-	char *slash = strrchr(directory, '/');
-	if (slash)
-		slash[slash == directory] = '\0';
-	return file_sync_directory(slash ? directory : ".", err);
-}
-
 bool file_sync_directory(const char *path, struct error *err)
 {
 	auto_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -1,6 +1,5 @@
 /*
- * Local files, written the way that survives a power loss: temporary file, fsync, rename, fsync of the directory.
- * All of these block: call them on a worker (pool_run), or before the loop runs.
+ * Local files. All of these block: call them on a worker (pool_run), or before the loop runs.
  */
 #ifndef DRAY_BASE_FILE_H
 #define DRAY_BASE_FILE_H
@@ -15,12 +14,6 @@ must_check bool file_read(const char *path, struct buf *out, struct error *err);
 
 /** Write all of it, through short writes and EINTR. ERR_IO. */
 must_check bool file_write_all(int fd, const void *bytes, size_t length, struct error *err);
-
-/**
- * Replace @path with these bytes: a reader sees the old file or the new one, also after a power loss.
- * The directory is fsynced. ERR_IO; the temporary file is gone then.
- */
-must_check bool file_replace(const char *path, const void *bytes, size_t length, mode_t mode, struct error *err);
 
 /** fsync the directory @path. ERR_IO. */
 must_check bool file_sync_directory(const char *path, struct error *err);

@@ -79,18 +79,6 @@ bool str_parse_duration(const char *text, int64_t *milliseconds, struct error *e
 	return true;
 }
 
-bool str_parse_size(const char *text, int64_t *bytes, struct error *err)
-{
-	static const struct unit units[] = {{"", 1}, {"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30},
-		{"kB", 1000}, {"KB", 1000}, {"MB", 1000000}, {"GB", 1000000000}, {NULL, 0}};
-	int64_t value;
-	if (!parse_with_unit(text, units, &value))
-		return error_set(
-			err, ERR_INVALID, "\"%.40s\" is not a size; write 100, 64KiB, 8MiB, 1GiB or 10MB", text);
-	*bytes = value;
-	return true;
-}
-
 const char *str_format_bytes(int64_t bytes, char out[16])
 {
 	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};

@@ -1,5 +1,5 @@
 /*
- * Text: strict numbers, sizes and durations, and the one sanitiser for text that somebody else wrote.
+ * Text: strict numbers and durations, and the one sanitiser for text that somebody else wrote.
  */
 #ifndef DRAY_BASE_STR_H
 #define DRAY_BASE_STR_H
@@ -24,9 +24,6 @@ bool str_parse_number(const char *text, int64_t maximum, int64_t *value);
 
 /** "30s", "500ms", "5m", "1h", "2d" -> milliseconds; a number without a unit is refused. ERR_INVALID. */
 must_check bool str_parse_duration(const char *text, int64_t *milliseconds, struct error *err);
-
-/** "100", "64KiB", "8MiB", "1GiB", "10MB" -> bytes. ERR_INVALID. */
-must_check bool str_parse_size(const char *text, int64_t *bytes, struct error *err);
 
 /** 1536 -> "1.5 KiB". Writes into @out (at least 16 bytes) and returns it. */
 const char *str_format_bytes(int64_t bytes, char out[16]);

@@ -244,6 +244,8 @@ static bool parse(const struct arguments *arguments, struct inspection *in, stru
 {
 	const char *platform = argument_of(arguments, OPTION_PLATFORM);
 	in->as_json = arguments->given[OPTION_JSON];
+	if (arguments->value_counts[OPTION_PLATFORM] > 1)
+		return error_set(err, ERR_INVALID, "inspect shows one image: --platform is given twice");
 	in->wished = platform != NULL;
 	this_platform(&in->wish);
 	if (platform && !platform_parse(platform, &in->wish, err))

@@ -20,9 +20,8 @@ static const struct option options[OPTION_COUNT] = {
 		"take registries (TLS, credentials) and limits from this configuration"},
 	[OPTION_DRY_RUN] = {"dry-run", 'n', NULL, false, "find out what would be copied, and change nothing"},
 	[OPTION_JSON] = {"json", 0, NULL, false, "print one JSON object on stdout; everything else goes to stderr"},
-	[OPTION_PLATFORM] = {"platform", 'p', "OS/ARCH[/VARIANT]", true,
-		"only this platform; may be given several times"},
-	[OPTION_QUIET] = {"quiet", 'q', NULL, false, "print failures only"},
+	[OPTION_PLATFORM] = {"platform", 'p', "OS/ARCH[/VARIANT]", true, "only this platform; copy takes several"},
+	[OPTION_QUIET] = {"quiet", 'q', NULL, false, "print nothing, unless something failed"},
 	[OPTION_VERBOSE] = {"verbose", 'v', NULL, false, "print what is decided on the way"},
 	[OPTION_VERIFY] = {"verify", 0, "layers|digests", false,
 		"layers: also inflate, and compare every diff_id (the default); digests: size and digest only"},
@@ -50,7 +49,8 @@ const struct command commands[] = {
 	{"copy", "SOURCE TARGET", 2, 2, "copy an image, a repository, or a whole layout",
 		"SOURCE and TARGET are references as docker writes them, or oci:DIR[:NAME]. SOURCE may be REPOSITORY:* "
 		"for\n"
-		"every tag, or oci:DIR for everything in a layout, which arrives below TARGET under its own names.\n"
+		"every tag, or oci:DIR for everything in a layout, which arrives below TARGET under its own\n"
+		"canonical names (name:7 is docker.io/library/name:7).\n"
 		"A TARGET without a tag takes the source's. No state file is used.",
 		"  dray copy docker.io/library/alpine:3.20 registry.internal:5000/alpine\n"
 		"  dray copy 'registry.internal:5000/team/app:*' oci:/srv/air-gap\n"

@@ -13,12 +13,12 @@
 
 enum { REDRAW_MS = 200, TRANSFERS_SHOWN = 8, LINE_MAX_BYTES = 8192 };
 
-static size_t columns(void)
+static struct winsize terminal_size(void)
 {
 	struct winsize size;
-	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 40)
-		return 80;
-	return size.ws_col;
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0)
+		return (struct winsize){.ws_col = 80, .ws_row = 24};
+	return size;
 }
 
 static void erase(struct view *view)
@@ -28,9 +28,12 @@ static void erase(struct view *view)
 	view->drawn_lines = 0;
 }
 
-static void put_line(struct view *view, size_t width, const char *line)
+/* What has scrolled away cannot be erased: the view stays below the height of the terminal. */
+static void put_line(struct view *view, const struct winsize *size, const char *line)
 {
-	fprintf(stderr, "%.*s\n", (int)width - 1, line);
+	if (view->drawn_lines + 1 >= size->ws_row)
+		return;
+	fprintf(stderr, "%.*s\n", size->ws_col - 1, line);
 	view->drawn_lines++;
 }
 
@@ -67,7 +70,7 @@ static void draw(struct view *view)
 {
 	struct progress progress;
 	char down[16], up[16], rate[16], left[32], line[512];
-	size_t width = columns();
+	const struct winsize size = terminal_size();
 	run_progress(view->run, &progress);
 	measure_rate(view, &progress);
 	erase(view);
@@ -75,17 +78,17 @@ static void draw(struct view *view)
 		(long)progress.images_found, progress.listing ? "+" : "",
 		str_format_bytes(progress.downloaded_bytes, down), str_format_bytes(progress.uploaded_bytes, up),
 		str_format_bytes((int64_t)view->rate, rate), time_left(view, &progress, left));
-	put_line(view, width, line);
+	put_line(view, &size, line);
 	for (size_t i = 0; i < progress.transfer_count && i < TRANSFERS_SHOWN; i++) {
 		const struct progress_transfer *t = &progress.transfers[i];
 		snprintf(line, sizeof line, "  %3d%% of %-10s %s  %s",
 			t->size > 0 ? (int)(t->bytes * 100 / t->size) : 100, str_format_bytes(t->size, down), t->digest,
 			t->image);
-		put_line(view, width, line);
+		put_line(view, &size, line);
 	}
 	if (progress.transfers_in_all > TRANSFERS_SHOWN) {
 		snprintf(line, sizeof line, "  and %zu more", progress.transfers_in_all - TRANSFERS_SHOWN);
-		put_line(view, width, line);
+		put_line(view, &size, line);
 	}
 	fflush(stderr);
 }
@@ -129,7 +132,7 @@ void view_start(struct view *view, const struct run *run)
 	const char *terminal = getenv("TERM");
 	view->run = run;
 	view->started_ms = view->last_ms = loop_now_ms();
-	if (view->quiet || !isatty(STDERR_FILENO) || !terminal || str_is(terminal, "dumb"))
+	if (view->quiet || !isatty(STDERR_FILENO) || !terminal || !*terminal || str_is(terminal, "dumb"))
 		return;
 	view->live = group_spawn(&view->group, redraw_task, view, &err);
 	if (view->live)

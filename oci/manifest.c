@@ -98,14 +98,14 @@ static bool read_one(const json_t *object, const char *key, struct descriptor *d
 	return descriptor_read(object, descriptor, err) || error_wrap(err, "%s", key);
 }
 
-static bool read_content(const json_t *document, const struct fields *fields, size_t child_maximum,
-	struct manifest *manifest, struct error *err)
+static bool read_content(
+	const json_t *document, const struct fields *fields, struct manifest *manifest, struct error *err)
 {
 	if (fields->subject && !read_one(fields->subject, "subject", &manifest->subject, err))
 		return false;
 	if (manifest->kind == MEDIA_INDEX)
 		return read_list(
-			document, "manifests", child_maximum, &manifest->children, &manifest->child_count, err);
+			document, "manifests", LIMIT_TREE_MANIFESTS, &manifest->children, &manifest->child_count, err);
 	if (manifest->kind == MEDIA_ARTIFACT)
 		return read_list(document, "blobs", LIMIT_LAYERS, &manifest->layers, &manifest->layer_count, err);
 	if (!fields->config)
@@ -146,8 +146,7 @@ static bool check_sizes(const struct manifest *manifest, struct error *err)
 	return true;
 }
 
-static bool parse_document(
-	const json_t *document, const char *said, size_t child_maximum, struct manifest *manifest, struct error *err)
+static bool parse_document(const json_t *document, const char *said, struct manifest *manifest, struct error *err)
 {
 	struct fields fields = {0};
 	if (!read_fields(document, &fields, err) || !decide_type(&fields, said, manifest, err) ||
@@ -156,15 +155,14 @@ static bool parse_document(
 	if (fields.schema_version != 0 && fields.schema_version != 2)
 		return error_set(err, ERR_UNSUPPORTED, "schemaVersion %lld", (long long)fields.schema_version);
 	manifest->artifact_type = memory_text(fields.artifact_type);
-	return read_content(document, &fields, child_maximum, manifest, err) && check_sizes(manifest, err);
+	return read_content(document, &fields, manifest, err) && check_sizes(manifest, err);
 }
 
 /* parse_document() into a manifest that is untouched when it fails. */
-static bool parse_whole(
-	const json_t *document, const char *said, size_t child_maximum, struct manifest *manifest, struct error *err)
+static bool parse_whole(const json_t *document, const char *said, struct manifest *manifest, struct error *err)
 {
 	struct manifest fresh = {0};
-	if (!parse_document(document, said, child_maximum, &fresh, err)) {
+	if (!parse_document(document, said, &fresh, err)) {
 		manifest_release(&fresh);
 		return false;
 	}
@@ -175,20 +173,7 @@ static bool parse_whole(
 bool manifest_parse(const void *bytes, size_t length, const char *said, struct manifest *manifest, struct error *err)
 {
 	auto_json json_t *document = NULL;
-	return json_parse(bytes, length, &document, err) &&
-	       parse_whole(document, said, LIMIT_TREE_MANIFESTS, manifest, err);
-}
-
-bool manifest_parse_layout_index(const void *bytes, size_t length, struct manifest *manifest, struct error *err)
-{
-	auto_json json_t *document = NULL;
-	if (!json_parse_large(bytes, length, LIMIT_LAYOUT_INDEX_TOKENS, &document, err) ||
-		!parse_whole(document, MEDIA_OCI_INDEX, LIMIT_LAYOUT_INDEX_ENTRIES, manifest, err))
-		return false;
-	if (manifest->kind == MEDIA_INDEX)
-		return true;
-	manifest_release(manifest);
-	return error_set(err, ERR_CORRUPT, "not an index");
+	return json_parse(bytes, length, &document, err) && parse_whole(document, said, manifest, err);
 }
 
 static void release_list(struct descriptor *items, size_t count)

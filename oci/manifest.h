@@ -32,13 +32,6 @@ struct manifest {
 must_check bool manifest_parse(
 	const void *bytes, size_t length, const char *said, struct manifest *manifest, struct error *err);
 
-/**
- * Read the index.json of an OCI layout: an index whose entries carry the names of images, and which may be far longer
- * than one that a registry takes (base/limits.h). Errors as manifest_parse.
- */
-must_check bool manifest_parse_layout_index(
-	const void *bytes, size_t length, struct manifest *manifest, struct error *err);
-
 void manifest_release(struct manifest *manifest);
 
 #define auto_manifest __attribute__((cleanup(manifest_release)))

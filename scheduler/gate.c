@@ -115,9 +115,3 @@ void gate_leave(struct gate *gate)
 {
 	gate_leave_all(&(struct gate_claim){gate, 1}, 1);
 }
-
-void gate_set_limit(struct gate *gate, size_t limit)
-{
-	gate->limit = limit > 0 ? limit : 1;
-	grant(loop_current());
-}

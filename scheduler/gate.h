@@ -33,7 +33,4 @@ void gate_leave(struct gate *gate);
 must_check bool gate_enter_all(const struct gate_claim *claims, size_t count, struct error *err);
 void gate_leave_all(const struct gate_claim *claims, size_t count);
 
-/** Change the limit; places above a smaller one come back as they are left. */
-void gate_set_limit(struct gate *gate, size_t limit);
-
 #endif

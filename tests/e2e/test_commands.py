@@ -146,6 +146,7 @@ def test_inspect_tells_the_platform_of_an_index_that_is_asked_for(source, repo, 
     assert f"Image:       {index.children[1].digest}" in text and f"{index.digest}\n" in text
     dray.run("inspect", "--platform", "linux/riscv64", name, cwd=tmp_path).expect(4).says("linux/riscv64")
     dray.run("inspect", "--platform", "linux", name, cwd=tmp_path).expect(2)
+    dray.run("inspect", "-p", "linux/amd64", "-p", "linux/arm64", name, cwd=tmp_path).expect(2).says("twice")
 
 
 def test_inspect_adds_up_what_the_layers_have(source, repo, image, tmp_path):

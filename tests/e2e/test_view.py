@@ -98,6 +98,13 @@ def test_live_view_fits_into_a_narrow_terminal(scene):
     assert "% of" not in left and "/3 images" not in left, left
 
 
+def test_live_view_stays_below_the_height_of_the_terminal(scene):
+    terminal = Terminal(2, 80)
+    scene.run(terminal, before=lambda: terminal.wait_for(r"2/3 images(.|\n)*2/3 images"))
+    left = "".join(terminal.screen())
+    assert "% of" not in left and "/3 images" not in left, left
+
+
 def test_log_lines_stand_above_the_view(scene):
     terminal = Terminal(24, 400)
     scene.run(terminal, "--verbose", before=lambda: terminal.wait_for(r"2/3 images(.|\n)*2/3 images"))
@@ -125,8 +132,9 @@ def test_json_stays_json_beside_the_view(scene, tmp_path):
     is_what_a_pipe_would_get(terminal.screen()[:-1])
 
 
-@pytest.mark.parametrize("env, arguments", [({"TERM": "dumb"}, ()), ({}, ()), (XTERM, ("--quiet",))],
-                         ids=["dumb terminal", "unnamed terminal", "quiet"])
+@pytest.mark.parametrize("env, arguments", [({"TERM": "dumb"}, ()), ({"TERM": ""}, ()), ({}, ()),
+                                            (XTERM, ("--quiet",))],
+                         ids=["dumb terminal", "terminal with an empty name", "unnamed terminal", "quiet"])
 def test_no_view_and_no_control_sequences(env, arguments, scene):
     terminal = Terminal(24, 400)
     written = scene.run(terminal, *arguments, env=env)

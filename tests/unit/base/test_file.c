@@ -3,7 +3,6 @@
 
 #include "base/memory.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
@@ -17,6 +16,8 @@
 #include <sys/wait.h>
 
 #include <cmocka.h>
+
+#include "put_file.h"
 
 static char directory[256];
 
@@ -48,63 +49,6 @@ static const char *in_directory(const char *name)
 	return path;
 }
 
-static void assert_file_holds(const char *path, const char *text)
-{
-	auto_buf struct buf bytes;
-	buf_init(&bytes, 1 << 20);
-	assert_true(file_read(path, &bytes, NULL));
-	assert_string_equal(buf_peek(&bytes), text);
-}
-
-static int entry_count(void)
-{
-	int count = 0;
-	DIR *listing = opendir(directory);
-	assert_non_null(listing);
-	for (const struct dirent *entry; (entry = readdir(listing)) != NULL;)
-		count += entry->d_name[0] != '.';
-	closedir(listing);
-	return count;
-}
-
-static void a_replaced_file_is_the_new_one_and_alone(void **state)
-{
-	(void)state;
-	const char *path = in_directory("index.json");
-	struct error err = {0};
-	assert_true(file_replace(path, "old", 3, 0640, &err));
-	assert_true(file_replace(path, "newer", 5, 0640, &err));
-	assert_file_holds(path, "newer");
-	assert_int_equal(err.kind, ERR_NONE);
-	assert_int_equal(entry_count(), 1);
-	struct stat status;
-	assert_int_equal(stat(path, &status), 0);
-	assert_int_equal(status.st_mode & 0777 & ~0640U, 0);
-}
-
-static void a_replacement_that_fails_leaves_the_old_file_and_nothing_else(void **state)
-{
-	(void)state;
-	struct error err = {0};
-	assert_int_equal(mkdir(in_directory("taken"), 0755), 0);
-	assert_false(file_replace(in_directory("taken"), "x", 1, 0644, &err));
-	assert_int_equal(err.kind, ERR_IO);
-	assert_int_equal(entry_count(), 1);
-	assert_false(file_replace(in_directory("no/such/place"), "x", 1, 0644, &err));
-	assert_int_equal(err.kind, ERR_IO);
-}
-
-static void a_symlink_in_the_temporary_files_place_is_not_followed(void **state)
-{
-	(void)state;
-	auto_free char *bait = memory_text(in_directory("bait"));
-	auto_free char *temporary = memory_format("%s/victim.%ld.tmp", directory, (long)getpid());
-	assert_true(file_replace(bait, "precious", 8, 0644, NULL));
-	assert_int_equal(symlink(bait, temporary), 0);
-	assert_false(file_replace(in_directory("victim"), "x", 1, 0644, NULL));
-	assert_file_holds(bait, "precious");
-}
-
 static void reading_knows_missing_from_unreadable_and_has_a_cap(void **state)
 {
 	(void)state;
@@ -115,7 +59,7 @@ static void reading_knows_missing_from_unreadable_and_has_a_cap(void **state)
 	assert_int_equal(err.kind, ERR_NOT_FOUND);
 	assert_false(file_read(directory, &bytes, &err));
 	assert_int_equal(err.kind, ERR_IO);
-	assert_true(file_replace(in_directory("five"), "12345", 5, 0644, NULL));
+	assert_true(put_file(in_directory("five"), "12345", 5, 0644));
 	assert_false(file_read(in_directory("five"), &bytes, &err));
 	assert_int_equal(err.kind, ERR_TOO_LARGE);
 }
@@ -138,7 +82,7 @@ static void directories_are_made_to_the_last_and_may_be_there(void **state)
 	auto_free char *path = memory_text(in_directory("a/b//c/"));
 	assert_true(file_make_directories(path, 0755, &err));
 	assert_true(file_make_directories(path, 0755, &err));
-	assert_true(file_replace(in_directory("a/b/c/file"), "x", 1, 0644, &err));
+	assert_true(put_file(in_directory("a/b/c/file"), "x", 1, 0644));
 	assert_false(file_make_directories(in_directory("a/b/c/file/d"), 0755, &err));
 	assert_int_equal(err.kind, ERR_IO);
 }
@@ -199,9 +143,6 @@ static void a_full_disk_is_an_error_of_writing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_fresh_directory(a_replaced_file_is_the_new_one_and_alone),
-		in_fresh_directory(a_replacement_that_fails_leaves_the_old_file_and_nothing_else),
-		in_fresh_directory(a_symlink_in_the_temporary_files_place_is_not_followed),
 		in_fresh_directory(reading_knows_missing_from_unreadable_and_has_a_cap),
 		in_fresh_directory(a_fifo_does_not_hang_the_reader),
 		in_fresh_directory(directories_are_made_to_the_last_and_may_be_there),

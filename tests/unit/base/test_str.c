@@ -83,15 +83,6 @@ static void a_duration_has_a_unit(void **state)
 	check_units(rows, array_count(rows), str_parse_duration);
 }
 
-static void a_size_tells_kib_from_kb(void **state)
-{
-	(void)state;
-	static const struct unit_row rows[] = {{"100", 100}, {"64KiB", 65536}, {"8MiB", 8 << 20}, {"1GiB", 1 << 30},
-		{"10MB", 10000000}, {"1kB", 1000}, {"1k", -1}, {"1 KiB", -1}, {"-1", -1}, {"", -1},
-		{"9223372036854775807GiB", -1}};
-	check_units(rows, array_count(rows), str_parse_size);
-}
-
 static void humans_read_short_numbers(void **state)
 {
 	(void)state;
@@ -162,7 +153,6 @@ int main(void)
 		cmocka_unit_test(texts_compare_by_bytes_and_ascii_case),
 		cmocka_unit_test(numbers_are_digits_and_nothing_else),
 		cmocka_unit_test(a_duration_has_a_unit),
-		cmocka_unit_test(a_size_tells_kib_from_kb),
 		cmocka_unit_test(humans_read_short_numbers),
 		cmocka_unit_test(foreign_text_stays_in_its_line),
 		cmocka_unit_test(what_does_not_fit_is_cut_at_a_character),

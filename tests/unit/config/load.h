@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "config/config.h"
+#include "put_file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,9 +26,8 @@ struct folder {
 static inline void folder_put(const struct folder *folder, const char *name, const char *text, size_t length)
 {
 	auto_free char *path = memory_format("%s/%s", folder->path, name);
-	struct error err;
-	if (!file_replace(path, text, length, 0600, &err))
-		fail_msg("%s", err.text);
+	if (!put_file(path, text, length, 0600))
+		fail_msg("%s", path);
 }
 
 static inline void folder_make(struct folder *folder)

@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/str.h"
+#include "put_file.h"
 #include "scheduler/group.h"
 #include "scheduler/loop.h"
 #include "sync/registry/credentials.h"
@@ -55,8 +56,8 @@ static char *put(const char *name, const char *text, mode_t mode)
 	struct error err;
 	char *path = memory_format("%s/%s", home, name);
 	auto_free char *directory = memory_text_of(path, (size_t)(strrchr(path, '/') - path));
-	if (!file_make_directories(directory, 0700, &err) || !file_replace(path, text, strlen(text), mode, &err))
-		fail_msg("%s", err.text);
+	if (!file_make_directories(directory, 0700, &err) || !put_file(path, text, strlen(text), mode))
+		fail_msg("%s", path);
 	assert_int_equal(chmod(path, mode), 0);
 	return path;
 }
