@@ -81,6 +81,10 @@ bool json_parse_large(const void *bytes, size_t length, size_t token_maximum, js
 {
 	if (length == 0)
 		return error_set(err, ERR_CORRUPT, "JSON: empty");
+	/* The parser passes over one behind a number, as if it were not there. */
+	const char *nul = memchr(bytes, '\0', length);
+	if (nul)
+		return error_set(err, ERR_CORRUPT, "JSON: a NUL at byte %td", nul - (const char *)bytes);
 	if (!scan_document(bytes, length, token_maximum, err))
 		return false;
 	json_error_t wrong;

@@ -22,6 +22,15 @@ static bool parses(const char *text, size_t length)
 	return ok;
 }
 
+static void no_byte_is_passed_over(void **state)
+{
+	(void)state;
+	static const char behind_a_number[] = "{\"a\":10\0}", at_the_end[] = "{}\0", between[] = "{\0}";
+	assert_false(parses(behind_a_number, sizeof behind_a_number - 1));
+	assert_false(parses(at_the_end, sizeof at_the_end - 1));
+	assert_false(parses(between, sizeof between - 1));
+}
+
 static void there_is_one_way_to_read_a_document(void **state)
 {
 	(void)state;
@@ -212,6 +221,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(there_is_one_way_to_read_a_document),
+		cmocka_unit_test(no_byte_is_passed_over),
 		cmocka_unit_test(depth_is_ours_to_choose),
 		cmocka_unit_test(tokens_are_counted_before_memory_is_spent_on_them),
 		cmocka_unit_test(a_refusal_says_where),
