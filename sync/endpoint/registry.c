@@ -39,7 +39,7 @@ static char *format_reference(const struct endpoint *endpoint, const char *repos
 struct tag_names {
 	struct name_pages head;
 	char *repository;
-	struct tag_pages *pages; /* NULL: a registry is not listed whole */
+	struct listing *pages; /* NULL: a registry is not listed whole */
 	struct image_name *names;
 };
 
@@ -61,7 +61,7 @@ static bool pages_next(struct name_pages *pages, const struct image_name **names
 	char **texts;
 	if (!tags->pages)
 		return error_set(err, ERR_UNSUPPORTED, "a whole registry cannot be listed by this version");
-	if (!tag_pages_next(tags->pages, &texts, count, err))
+	if (!listing_next(tags->pages, &texts, count, err))
 		return false;
 	tags->names = memory_resize(tags->names, *count + 1, sizeof *tags->names);
 	for (size_t i = 0; i < *count; i++)
@@ -74,7 +74,7 @@ static void pages_free(struct name_pages *pages)
 {
 	struct tag_names *tags = (struct tag_names *)pages;
 	if (tags->pages)
-		tag_pages_free(tags->pages);
+		listing_free(tags->pages);
 	free(tags->names);
 	free(tags->repository);
 	free(tags);

@@ -68,6 +68,7 @@ const char *http_kind_name(enum http_kind kind)
 		[HTTP_PING] = "ping",
 		[HTTP_TOKEN] = "token",
 		[HTTP_TAGS] = "tags",
+		[HTTP_CATALOG] = "catalog",
 		[HTTP_MANIFEST] = "manifest",
 		[HTTP_BLOB] = "blob",
 		[HTTP_UPLOAD] = "upload",

@@ -32,6 +32,23 @@ char *links_add_query(const char *url, const char *query)
 	return memory_format("%.*s%s%s", (int)length, url, joint, query);
 }
 
+const char *links_query(const char *url)
+{
+	url += strcspn(url, "?");
+	return *url ? url + 1 : url;
+}
+
+bool links_query_has(const char *query, const char *name)
+{
+	size_t length = strlen(name);
+	for (const char *p = query; *p; p += *p == '&') {
+		if (strncmp(p, name, length) == 0 && strchr("=&", p[length])) /* or the end */
+			return true;
+		p += strcspn(p, "&");
+	}
+	return false;
+}
+
 /* --- Link ----------------------------------------------------------------------------------------------------------
  */
 
@@ -106,15 +123,28 @@ static char *move_to(const char *from, const char *url)
 	return memory_format("%.*s%s", (int)origin_length(from), from, url + origin_length(url));
 }
 
+static bool path_ends_with_path_of(const char *url, const char *other)
+{
+	size_t length = strcspn(url, "?#"), from = origin_length(url);
+	size_t other_length = strcspn(other, "?#"), other_from = origin_length(other);
+	size_t tail = other_length - other_from;
+	return length - from > tail && memcmp(url + length - tail, other + other_from, tail) == 0;
+}
+
 bool links_page(const char *from, const char *target, char **url, struct error *err)
 {
 	struct origin origin;
 	auto_free char *resolved = origin_resolve(from, target);
-	if (!resolved || !origin_of(resolved, &origin, NULL))
+	if (!resolved)
 		return error_set(err, ERR_PROTOCOL, "the link to the next page is no URL");
-	if (!str_starts_with(resolved + origin_length(resolved), "/v2/"))
-		return error_set(err, ERR_PROTOCOL, "the link to the next page leads out of the registry");
-	*url = move_to(from, resolved);
+	if (!origin_of(resolved, &origin, NULL))
+		return error_set(err, ERR_REFUSED, "the link to the next page is no URL of a registry");
+	if (str_starts_with(resolved + origin_length(resolved), "/v2/"))
+		*url = move_to(from, resolved);
+	else if (path_ends_with_path_of(resolved, from)) /* TAG-7: a prefix that only the server itself sees */
+		*url = memory_format("%.*s%s", (int)strcspn(from, "?#"), from, resolved + strcspn(resolved, "?#"));
+	else
+		return error_set(err, ERR_REFUSED, "the link to the next page leads out of the registry");
 	return true;
 }
 

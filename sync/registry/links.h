@@ -12,12 +12,17 @@ char *links_encode(const char *text);
 /** @url with @query behind it, by '?' or, where it has a query, by '&'; what is there stays as it is. New memory. */
 char *links_add_query(const char *url, const char *query);
 
+/** What stands behind '?', or "". Borrowed from @url. */
+const char *links_query(const char *url);
+bool links_query_has(const char *query, const char *name);
+
 /** The target of the first rel=next in one Link header (TAG-4, RFR-10). New memory, or NULL. */
 char *links_next(const char *header);
 
 /**
  * Where @target of a Link leads, seen from @from: always to @from's own origin, whatever host it names (TAG-5), and to
- * a path below /v2/ (T-15). ERR_PROTOCOL. The caller frees *url.
+ * a path below /v2/ (T-15), be it that of @from behind a prefix that is left out (TAG-7: Nexus). The caller frees *url.
+ * ERR_REFUSED: it leads elsewhere. ERR_PROTOCOL: no URL.
  */
 must_check bool links_page(const char *from, const char *target, char **url, struct error *err);
 

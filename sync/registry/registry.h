@@ -39,20 +39,29 @@ void registry_free(struct registry *registry);
 const char *registry_domain(const struct registry *registry);
 struct gate *registry_blob_gate(struct registry *registry);
 
-/* --- tags ------------------------------------------------------------------------------------------------------ */
+/* --- listings -------------------------------------------------------------------------------------------------- */
 
-struct tag_pages;
+struct listing;
 
-/** Start listing; sends nothing yet. @repository is borrowed until tag_pages_free(). */
-struct tag_pages *registry_tags(struct registry *registry, const char *repository);
+/** Start listing the tags of @repository, which is borrowed until listing_free(); sends nothing yet. */
+struct listing *registry_tags(struct registry *registry, const char *repository);
+
+/** Start listing all repositories; many registries refuse (TAG-14). Sends nothing yet. */
+struct listing *registry_catalog(struct registry *registry);
 
 /**
- * The next page: *tags is an array of *count texts, borrowed until the next call; names outside the grammar are
- * skipped, repeated ones dropped within a page (TAG-2, TAG-11). *count == 0: the end, and the listing is complete.
- * ERR_NOT_FOUND: no such repository (TAG-3). ERR_PROTOCOL: a loop, or a Link that leads out of it (TAG-10, T-15).
+ * The next page: *names is an array of *count texts, borrowed until the next call; what is outside the grammar is
+ * skipped (TAG-2), what came before is dropped as far as a bounded memory goes (TAG-11). *count == 0: the end, and the
+ * listing is complete. ERR_NOT_FOUND: no such repository (TAG-3). ERR_PROTOCOL: a loop, or no page (TAG-10, ERR-13).
+ * ERR_REFUSED: a Link that leads out of the registry (T-15).
  */
-must_check bool tag_pages_next(struct tag_pages *pages, char ***tags, size_t *count, struct error *err);
-void tag_pages_free(struct tag_pages *pages);
+must_check bool listing_next(struct listing *listing, char ***names, size_t *count, struct error *err);
+
+/** How many names so far were outside the grammar (T-38). */
+size_t listing_skipped(const struct listing *listing);
+
+/** NULL is fine. */
+void listing_free(struct listing *listing);
 
 /* --- manifests ------------------------------------------------------------------------------------------------- */
 

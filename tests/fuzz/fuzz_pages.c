@@ -16,18 +16,18 @@ static bool names_a_next_page(const char *link)
 
 static void tags(struct served *served)
 {
-	struct tag_pages *pages = registry_tags(served->registry, "a/b");
+	struct listing *pages = registry_tags(served->registry, "a/b");
 	struct error err = {.kind = ERR_NONE};
 	char **page;
 	size_t count = 1;
-	while (count > 0 && tag_pages_next(pages, &page, &count, &err))
+	while (count > 0 && listing_next(pages, &page, &count, &err))
 		for (size_t i = 0; i < count; i++)
 			must(reference_is_tag(page[i]));
 	if (err.kind == ERR_NONE)
 		must(served->last_status == 200 && !names_a_next_page(served->last_link));
 	else
 		must(err.text[0]);
-	tag_pages_free(pages);
+	listing_free(pages);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
