@@ -16,6 +16,8 @@
 #define LIMIT_TOKEN_BYTES       (16 * KIB)
 /* HTTP-14: error bodies are for one line of text. */
 #define LIMIT_ERROR_BODY_BYTES (64 * KIB)
+/* ERR-15: the warnings of one host. */
+#define LIMIT_WARNING_BYTES (4 * KIB)
 /* HTTP-14: a page of 100,000 tags of the greatest length. */
 #define LIMIT_TAG_PAGE_BYTES (16 * MIB)
 /* TAG-10: a listing that has not ended after so many pages is a loop. */

@@ -99,6 +99,14 @@ bool gate_enter_all(const struct gate_claim *claims, size_t count, struct error 
 	return false;
 }
 
+void gate_set_limit(struct gate *gate, size_t limit)
+{
+	bool wider = limit > gate->limit;
+	gate->limit = limit > 0 ? limit : 1;
+	if (wider && !list_is_empty(&loop_current()->gate_waiters))
+		grant(loop_current());
+}
+
 void gate_leave_all(const struct gate_claim *claims, size_t count)
 {
 	give_back(claims, count);

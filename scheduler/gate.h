@@ -25,6 +25,9 @@ struct gate_claim {
 
 void gate_init(struct gate *gate, size_t limit);
 
+/** Another limit from now on; what is taken above it stays taken. */
+void gate_set_limit(struct gate *gate, size_t limit);
+
 /** Take one place; waits for it. ERR_CANCELED: nothing is taken. */
 must_check bool gate_enter(struct gate *gate, struct error *err);
 void gate_leave(struct gate *gate);

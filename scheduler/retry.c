@@ -6,6 +6,9 @@
 /* ERR-4: five attempts and more, 0.5 s to 30 s; ERR-8: a Retry-After is followed up to ten minutes. */
 const struct retry_policy retry_default = {.attempts = 5, .base_ms = 500, .maximum_ms = 30000, .obey_ms = 600000};
 
+/* ERR-8: a hint of a millisecond, as GHCR's, is useless. */
+enum { LIMIT_LEAST_MS = 1000 };
+
 bool retry_is_transient(const struct error *err)
 {
 	return err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT || err->kind == ERR_RATE_LIMITED;
@@ -22,6 +25,8 @@ int64_t retry_delay_ms(const struct retry_policy *policy, const struct error *er
 		ceiling = policy->maximum_ms;
 	/* Full jitter, but never at once: half of it is certain. */
 	int64_t delay = ceiling / 2 + (int64_t)(random % (uint64_t)(ceiling / 2 + 1));
+	if (err->kind == ERR_RATE_LIMITED)
+		delay += LIMIT_LEAST_MS;
 	return delay > err->retry_after_ms ? delay : err->retry_after_ms;
 }
 

@@ -1,7 +1,7 @@
 /*
  * One request to a registry:
  *
- *     pause the host asked for -> authorize -> gate -> send -> read -> leave the gate -+-> final: to the caller
+ *     authorize -> gate, pause the host asked for -> send -> read -> leave the gate ---+-> final: to the caller
  *          ^                          ^                                                |
  *          |                          +-- once, for a 401 -----------------------------+
  *          +-- again, as scheduler/retry.h allows, for what may pass -------------------+
@@ -88,11 +88,18 @@ static bool send(struct registry *registry, const struct call *call, const char 
 		.bulk = call->bulk,
 		.tls = &registry->tls,
 	};
-	if (!call->bulk && !gate_enter(&registry->metadata, err))
+	struct gate *gate = call->bulk ? NULL : &registry->metadata;
+	struct turn turn;
+	struct error why;
+	if (!registry_turn_begin(registry, gate, &turn, err))
 		return false;
-	bool ok = http_open(registry->http, &request, &reply->exchange, err) && read_body(call, reply, err);
-	if (!call->bulk)
-		gate_leave(&registry->metadata);
+	bool ok = http_open(registry->http, &request, &reply->exchange, &why) && read_body(call, reply, &why);
+	struct error refusal = {.kind = ERR_NONE};
+	if (ok && http_status_kind(reply_status(reply)) != ERR_NONE)
+		reply_refused(registry, reply, &refusal);
+	registry_turn_end(registry, gate, &turn, reply->exchange, ok ? &refusal : &why);
+	if (!ok && err)
+		*err = why;
 	return ok;
 }
 
@@ -132,34 +139,24 @@ static bool attempt(struct registry *registry, const struct call *call, struct r
 	return false;
 }
 
-/* ERR-10: what one request was told holds for all of the host. */
-static void note_pause(struct registry *registry, const struct error *err)
+/* A limit is waited for by all who ask the host, at their next turn; other trouble by this one alone. */
+static bool waits_for_another(struct registry *registry, int attempts, uint64_t answers, struct error *why)
 {
-	int64_t until = loop_now_ms() + err->retry_after_ms;
-	if (err->retry_after_ms > 0 && err->retry_after_ms <= retry_default.obey_ms && until > registry->not_before_ms)
-		registry->not_before_ms = until;
-}
-
-static bool wait_for_pause(struct registry *registry, struct error *err)
-{
-	while (loop_now_ms() < registry->not_before_ms)
-		if (!task_sleep(registry->not_before_ms - loop_now_ms(), err))
-			return false;
-	return true;
+	if (!retry_is_transient(why) || !pace_may_retry(&registry->pace, why, attempts, answers))
+		return false;
+	return why->kind == ERR_RATE_LIMITED || retry_pause(&pace_policy, attempts, why);
 }
 
 bool registry_call(struct registry *registry, const struct call *call, struct reply *reply, struct error *err)
 {
 	struct error why;
+	uint64_t answers = registry->pace.answers;
 	*reply = (struct reply){0};
 	for (int attempts = 1;; attempts++) {
-		if (!wait_for_pause(registry, err))
-			return false;
 		if (attempt(registry, call, reply, &why))
 			return true;
 		reply_release(reply);
-		note_pause(registry, &why);
-		if (call->once || !retry_pause(&retry_default, attempts, &why))
+		if (call->once || !waits_for_another(registry, attempts, answers, &why))
 			break;
 	}
 	if (err)

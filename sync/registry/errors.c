@@ -112,17 +112,42 @@ static enum error_kind refine(enum error_kind kind, const char *code)
 	return kind;
 }
 
+/* Limits told in words alone, whatever the code: how long to wait at least. */
+static void refine_by_words(const char *text, enum error_kind *kind, int64_t *least_ms)
+{
+	static const struct {
+		const char *words;
+		int64_t least_ms;
+	} rows[] = {
+		{"secondary rate limit", 60000},  /* GHCR, by 403 (ERR-9) */
+		{"Data limit exceeded", 3600000}, /* ECR Public: of the month (ERR-12) */
+		{"toomanyrequests: Rate exceeded", 0},
+	};
+	for (size_t i = 0; i < array_count(rows); i++) {
+		bool may_be = *kind == ERR_DENIED || *kind == ERR_RATE_LIMITED;
+		if (may_be && strstr(text, rows[i].words)) {
+			*kind = ERR_RATE_LIMITED;
+			*least_ms = rows[i].least_ms;
+			return;
+		}
+	}
+}
+
 bool reply_error(struct error *err, const char *what, int status, const char *body, size_t length)
 {
 	struct words words;
 	read_words(body, length, &words);
 	enum error_kind kind = http_status_kind(status);
+	int64_t least_ms = 0;
 	if (kind == ERR_NONE) /* a success where we can use none */
 		kind = ERR_PROTOCOL;
-	error_set(err, refine(kind, words.code), "%s: %d%s%s%s", what, status, reason(status), *words.text ? ": " : "",
-		words.text);
-	if (err)
+	kind = refine(kind, words.code);
+	refine_by_words(words.text, &kind, &least_ms);
+	error_set(err, kind, "%s: %d%s%s%s", what, status, reason(status), *words.text ? ": " : "", words.text);
+	if (err) {
 		err->http_status = status;
+		err->retry_after_ms = least_ms;
+	}
 	return false;
 }
 
@@ -130,8 +155,9 @@ bool reply_error_of(const struct http_exchange *exchange, const char *body, size
 {
 	const char *retry_after = http_header(exchange, "Retry-After", 0);
 	reply_error(err, http_what(exchange), http_status(exchange), body, length);
-	if (err && retry_after)
-		err->retry_after_ms = reply_retry_after_ms(retry_after, (int64_t)time(NULL));
+	int64_t asked_ms = retry_after ? reply_retry_after_ms(retry_after, (int64_t)time(NULL)) : 0;
+	if (err && asked_ms > err->retry_after_ms)
+		err->retry_after_ms = asked_ms;
 	return false;
 }
 

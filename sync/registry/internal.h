@@ -4,8 +4,10 @@
 #ifndef DRAY_SYNC_REGISTRY_INTERNAL_H
 #define DRAY_SYNC_REGISTRY_INTERNAL_H
 
+#include "scheduler/pace.h"
 #include "sync/registry/challenge.h"
 #include "sync/registry/errors.h"
+#include "sync/registry/notices.h"
 #include "sync/registry/registry.h"
 #include "sync/registry/scope.h"
 #include "sync/registry/token.h"
@@ -26,7 +28,10 @@ struct registry {
 	enum address_class address_class;
 	struct challenge challenge; /* realm is absolute */
 	struct token_cache tokens;
-	int64_t not_before_ms; /* a Retry-After is for the whole host (ERR-10) */
+	struct pace pace;        /* a limit that one request met is one for all (ERR-10) */
+	struct waitqueue pacing; /* who waits for the one that goes first behind a pause */
+	size_t blob_places;      /* as configured */
+	struct notices notices;
 };
 
 /* --- who we are (auth.c) --------------------------------------------------------------------------------------- */
@@ -101,6 +106,23 @@ bool reply_refused(const struct registry *registry, const struct reply *reply, s
 
 /** The same where we write: a 404 there is a refusal (UPL-28), and no word about what we look for. */
 bool reply_write_refused(const struct registry *registry, const struct reply *reply, struct error *err);
+
+/* --- when we may ask (pacing.c) --------------------------------------------------------------------------------- */
+
+struct turn {
+	int64_t sent_ms;
+	bool is_first; /* behind a pause; the others wait for what comes of it */
+};
+
+/**
+ * Wait until the host may be asked, with a place in @gate (NULL: none is wanted). ERR_RATE_LIMITED: it wants to be left
+ * alone for longer than we wait; nothing may be sent. ERR_CANCELED. Else registry_turn_end() follows.
+ */
+must_check bool registry_turn_begin(struct registry *registry, struct gate *gate, struct turn *turn, struct error *err);
+
+/** Leave the gate, and learn from what came: @exchange is NULL, and @err tells why, where nothing came. */
+void registry_turn_end(struct registry *registry, struct gate *gate, const struct turn *turn,
+	const struct http_exchange *exchange, const struct error *err);
 
 /** "base/v2/repository/what". New memory. */
 char *registry_url(const struct registry *registry, const char *repository, const char *what, const char *name);

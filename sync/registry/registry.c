@@ -30,8 +30,11 @@ struct registry *registry_new(struct http *http, const struct registry_options *
 	};
 	registry->configured = copy_or_null(options->credential);
 	registry->credentials = options->credentials;
-	gate_init(&registry->blobs, options->blob_slots ? options->blob_slots : BLOB_SLOTS);
+	registry->blob_places = options->blob_slots ? options->blob_slots : BLOB_SLOTS;
+	gate_init(&registry->blobs, registry->blob_places);
 	gate_init(&registry->metadata, options->metadata_slots ? options->metadata_slots : METADATA_SLOTS);
+	pace_init(&registry->pace, registry->metadata.limit);
+	waitqueue_init(&registry->pacing);
 	token_cache_init(&registry->tokens);
 	return registry;
 }
@@ -41,6 +44,7 @@ void registry_free(struct registry *registry)
 	if (!registry)
 		return;
 	token_cache_release(&registry->tokens);
+	notices_release(&registry->notices);
 	challenge_release(&registry->challenge);
 	if (registry->configured)
 		credential_release(registry->configured);
@@ -61,6 +65,11 @@ const char *registry_domain(const struct registry *registry)
 struct gate *registry_blob_gate(struct registry *registry)
 {
 	return &registry->blobs;
+}
+
+const struct notices *registry_notices(const struct registry *registry)
+{
+	return &registry->notices;
 }
 
 char *registry_url(const struct registry *registry, const char *repository, const char *what, const char *name)

@@ -19,6 +19,7 @@
 #include "scheduler/gate.h"
 #include "sync/http/http.h"
 #include "sync/registry/credentials.h"
+#include "sync/registry/notices.h"
 
 struct registry;
 
@@ -38,6 +39,9 @@ void registry_free(struct registry *registry);
 
 const char *registry_domain(const struct registry *registry);
 struct gate *registry_blob_gate(struct registry *registry);
+
+/** What it told us so far beside the answers. Borrowed. */
+const struct notices *registry_notices(const struct registry *registry);
 
 /* --- listings -------------------------------------------------------------------------------------------------- */
 

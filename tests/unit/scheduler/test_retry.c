@@ -19,7 +19,7 @@ static void delays_follow_the_table(void **state)
 		{ERR_TIMEOUT, 4, 0, 2000, 4000, "and again"},
 		{ERR_UNAVAILABLE, 5, 0, -1, -1, "five attempts are all"},
 		{ERR_RATE_LIMITED, 1, 7000, 7000, 7000, "what the server asks for is obeyed"},
-		{ERR_RATE_LIMITED, 1, 10, 250, 500, "a useless hint is not (ERR-8)"},
+		{ERR_RATE_LIMITED, 1, 10, 1250, 1500, "a useless hint is not (ERR-8)"},
 		{ERR_RATE_LIMITED, 1, 3600000, -1, -1, "an hour is not waited for"},
 		{ERR_NOT_FOUND, 1, 0, -1, -1, "for good"},
 		{ERR_UNAUTHORIZED, 1, 0, -1, -1, "for good"},
