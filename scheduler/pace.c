@@ -6,7 +6,7 @@ enum {
 	LIMIT_LEAST_MS = 1000,    /* ERR-8: GHCR's hints of a millisecond are useless */
 	RETRIES_AT_FIRST = 100,   /* T-6: a host that is down costs no more than these, whatever the number of images */
 	RETRIES_PER_ANSWER = 2,   /* at half of all requests failing, retries do not run out */
-	ATTEMPTS_IN_A_STORM = 12, /* at half of all failing: one request in 4,096 is given up */
+	ATTEMPTS_IN_A_STORM = 16, /* at half of all failing: one request in 65,536 is given up */
 	TROUBLE_LEAST = 200,
 	TROUBLE_MOST = 950,
 };
@@ -95,8 +95,7 @@ bool pace_may_retry(struct pace *pace, const struct error *err, int attempts, ui
 {
 	if (err->kind == ERR_RATE_LIMITED) /* the pause decides, and ends it */
 		return attempts < pace_policy.attempts;
-	bool storm = pace->trouble >= TROUBLE_LEAST && pace->trouble <= TROUBLE_MOST &&
-		     pace->answers - answers_before >= (uint64_t)attempts;
+	bool storm = pace->trouble >= TROUBLE_LEAST && pace->trouble <= TROUBLE_MOST && pace->answers > answers_before;
 	if (attempts >= (storm ? ATTEMPTS_IN_A_STORM : retry_default.attempts) || pace->retries_left == 0)
 		return false;
 	pace->retries_left--;

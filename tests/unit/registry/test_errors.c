@@ -1,4 +1,4 @@
-/* covers: ERR-1, ERR-3, ERR-8, T-6, T-7, T-73 */
+/* covers: ERR-1, ERR-3, ERR-8, ERR-9, ERR-12, T-6, T-7, T-73 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,6 +45,12 @@ static void refusal_is_one_line_with_the_servers_words(void **state)
 			"what: 400 Bad Request: MANIFEST_UNKNOWN", "not found is 404, and only that"},
 		{403, ERR_RATE_LIMITED, "{\"errors\":[{\"code\":\"TOOMANYREQUESTS\",\"message\":\"slow\"}]}",
 			"what: 403 Forbidden: TOOMANYREQUESTS: slow", "a limit by another status"},
+		{403, ERR_RATE_LIMITED, "You have exceeded a secondary rate limit. Wait.",
+			"what: 403 Forbidden: You have exceeded a secondary rate limit. Wait.", "GHCR (ERR-9)"},
+		{400, ERR_RATE_LIMITED, "toomanyrequests: Rate exceeded",
+			"what: 400 Bad Request: toomanyrequests: Rate exceeded", "ECR Public (ERR-12)"},
+		{404, ERR_NOT_FOUND, "secondary rate limit", "what: 404 Not Found: secondary rate limit",
+			"a 404 stays one"},
 		{304, ERR_PROTOCOL, "", "what: 304", "a status that cannot be"},
 		{206, ERR_PROTOCOL, "", "what: 206", "a success that is none here"},
 	};
