@@ -50,6 +50,7 @@ static void put_counts(json_t *root, const struct report *report)
 	put_integer(images, "failed", report->images.failed);
 	put_integer(images, "pending", report->images.pending);
 	put_integer(images, "stopped", report->images.stopped);
+	put_integer(images, "gone", report->images.gone);
 	put_integer(images, "rewritten", report->images.rewritten);
 	put_integer(root, "unlisted", report->unlisted);
 	json_t *blobs = add_object(root, "blobs");
@@ -84,6 +85,27 @@ static void put_requests(json_t *root, const struct http_counters *counters)
 		}
 }
 
+static void put_notices(json_t *root, const struct report *report)
+{
+	json_t *warnings = json_array(), *quotas = add_object(root, "quotas");
+	json_object_set_new(root, "warnings", warnings);
+	for (size_t i = 0; i < report->host_count; i++) {
+		const struct notices *notices = report->hosts[i].notices;
+		for (size_t k = 0; k < notices->warning_count; k++) {
+			json_t *row = json_object();
+			put_text(row, "host", report->hosts[i].host);
+			put_text(row, "text", notices->warnings[k]);
+			json_array_append_new(warnings, row);
+		}
+		if (!notices->has_quota)
+			continue;
+		json_t *quota = add_object(quotas, report->hosts[i].host);
+		put_integer(quota, "limit", notices->quota);
+		put_integer(quota, "remaining", notices->quota_left);
+		put_integer(quota, "window_s", notices->quota_window_s);
+	}
+}
+
 static void put_failures(json_t *root, const struct report *report)
 {
 	json_t *failures = json_array();
@@ -113,6 +135,7 @@ void report_print_json(const struct report *report, int exit_code)
 	json_object_set_new(root, "dry_run", json_boolean(report->dry_run));
 	put_counts(root, report);
 	put_requests(root, report->requests);
+	put_notices(root, report);
 	put_failures(root, report);
 	auto_free char *text = json_dumps(root, JSON_INDENT(2));
 	if (!text)

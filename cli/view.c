@@ -167,6 +167,11 @@ void view_image(void *context, const struct image_event *event)
 		log_error("%s", event->failure ? event->failure->err.text : event->source);
 		return;
 	}
+	if (event->outcome == IMAGE_GONE) {
+		log_warning("%s: gone: it was listed, and then was not there; nothing is changed at the targets",
+			event->source);
+		return;
+	}
 	if (view->quiet)
 		return;
 	auto_buf struct buf targets;
@@ -194,6 +199,8 @@ void view_summary(const struct view *view, const struct report *report)
 		(long)report->images.copied, (long)report->images.unchanged, (long)report->images.failed);
 	if (report->unlisted > 0)
 		fprintf(out, ", %ld repositories could not be listed", (long)report->unlisted);
+	if (report->images.gone > 0)
+		fprintf(out, ", %ld gone", (long)report->images.gone);
 	if (report->images.stopped > 0)
 		fprintf(out, ", %ld stopped", (long)report->images.stopped);
 	if (report->dry_run)

@@ -24,6 +24,11 @@ bool endpoint_is_layout(const struct endpoint *endpoint)
 	return endpoint->is_layout;
 }
 
+const struct notices *endpoint_notices(const struct endpoint *endpoint)
+{
+	return endpoint->notices;
+}
+
 struct gate *endpoint_blob_gate(struct endpoint *endpoint)
 {
 	return endpoint->blob_gate;

@@ -47,6 +47,9 @@ char *endpoint_reference(const struct endpoint *endpoint, const char *repository
 
 bool endpoint_is_layout(const struct endpoint *endpoint);
 
+/** What a registry told beside its answers; NULL: no registry. Borrowed. */
+const struct notices *endpoint_notices(const struct endpoint *endpoint);
+
 /** Blob transfers hold a place in it. */
 struct gate *endpoint_blob_gate(struct endpoint *endpoint);
 

@@ -45,6 +45,7 @@ struct endpoint {
 	const struct endpoint_ops *ops;
 	const char *name; /* borrowed from the kind's own struct */
 	struct gate *blob_gate;
+	const struct notices *notices; /* or NULL */
 	bool is_layout;
 };
 

@@ -260,7 +260,10 @@ struct endpoint *endpoint_new_registry(struct registry *registry)
 {
 	struct registry_endpoint *endpoint = memory_new(1, sizeof *endpoint);
 	*endpoint = (struct registry_endpoint){
-		.head = {&registry_ops, registry_domain(registry), registry_blob_gate(registry), false},
+		.head = {.ops = &registry_ops,
+			.name = registry_domain(registry),
+			.blob_gate = registry_blob_gate(registry),
+			.notices = registry_notices(registry)},
 		.registry = registry,
 	};
 	return &endpoint->head;

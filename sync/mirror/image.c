@@ -73,6 +73,7 @@ static bool look_up(struct image *image, struct error *err)
 	for (size_t i = 0; i < image->target_count && ok; i++)
 		ok = group_spawn(&group, look_at_target, &image->targets[i], err);
 	group_wait(&group);
+	image->gone = image->source_err.kind == ERR_NOT_FOUND && !image->job->what.reference;
 	if (ok && image->source_err.kind != ERR_NONE) {
 		*err = image->source_err;
 		ok = false;
@@ -254,6 +255,8 @@ static void image_copy(struct image *image)
 	for (size_t i = 0; i < array_count(steps); i++) {
 		struct error err;
 		if (!steps[i].take(image, &err)) {
+			if (image->gone)
+				return;
 			fail_open_targets(image, steps[i].stage, SIDE_SOURCE, &err);
 			return;
 		}
@@ -267,7 +270,9 @@ static void image_copy(struct image *image)
 
 static enum image_outcome outcome_of(const struct image *image)
 {
-	enum image_outcome outcome = IMAGE_UNCHANGED;
+	enum image_outcome outcome = image->gone ? IMAGE_GONE : IMAGE_UNCHANGED;
+	if (image->gone)
+		return outcome;
 	for (size_t i = 0; i < image->target_count; i++) {
 		const struct image_target *target = &image->targets[i];
 		if (!outcome_is_well(&target->outcome))
@@ -367,11 +372,12 @@ static void conclude(struct image *image)
 		[IMAGE_UNCHANGED] = &report->images.unchanged,
 		[IMAGE_FAILED] = &report->images.failed,
 		[IMAGE_PENDING] = &report->images.pending,
+		[IMAGE_GONE] = &report->images.gone,
 	};
 	report->images.total++;
 	image->run->images_done++;
 	for (size_t i = 0; i < image->target_count; i++)
-		if (!was_stopped(&image->targets[i]))
+		if (!image->gone && !was_stopped(&image->targets[i]))
 			record(image, &image->targets[i]);
 	/* What had failed at one target before the others were stopped has failed. */
 	if (any_stopped(image) && report->failure_count == first_failure) {

@@ -26,6 +26,7 @@ struct image {
 	struct descriptor root;
 	struct digest source_digest;
 	struct error source_err; /* resolving the source failed */
+	bool gone;               /* it was in a list, and is no longer at the source (TAG-15) */
 	struct image_target *targets;
 	size_t target_count;
 	struct tree tree;

@@ -41,6 +41,7 @@ void report_release(struct report *report)
 		free(report->failures[i].target);
 	}
 	free(report->failures);
+	free(report->hosts);
 	*report = (struct report){0};
 }
 

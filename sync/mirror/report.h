@@ -39,6 +39,12 @@ struct failure {
 	struct error err;
 };
 
+/* What a registry told beside its answers: warnings, a quota. Borrowed from the run. */
+struct host_notices {
+	const char *host;
+	const struct notices *notices;
+};
+
 struct report {
 	char run_id[24];
 	int64_t started_ms, finished_ms; /* of the wall clock, since 1970 */
@@ -49,6 +55,7 @@ struct report {
 		int64_t total, copied, unchanged, failed;
 		int64_t pending;   /* a dry run would copy them */
 		int64_t stopped;   /* the run was stopped before they were done */
+		int64_t gone;      /* listed, and no longer there when they were fetched (TAG-15) */
 		int64_t rewritten; /* among the copied: an index was cut to the wanted platforms */
 	} images;
 	int64_t unlisted;    /* repositories that could not be listed */
@@ -63,11 +70,13 @@ struct report {
 		int64_t digests, diff_ids, diff_ids_remembered;
 	} verified;
 	const struct http_counters *requests; /* borrowed from the run */
+	struct host_notices *hosts;           /* that told something */
+	size_t host_count;
 	struct failure *failures;
 	size_t failure_count;
 };
 
-enum image_outcome { IMAGE_COPIED, IMAGE_UNCHANGED, IMAGE_FAILED, IMAGE_PENDING };
+enum image_outcome { IMAGE_COPIED, IMAGE_UNCHANGED, IMAGE_FAILED, IMAGE_PENDING, IMAGE_GONE };
 
 /* One image that is finished, as it is told to the observer. Everything is borrowed for the call. */
 struct image_event {

@@ -292,6 +292,25 @@ static void record_end(struct run *run)
 	store_run_end(run->store, &totals, report_exit_code(report));
 }
 
+/* Told once, at the end: each warning, and what is left of each quota (ERR-11, ERR-15). */
+static void gather_notices(struct run *run)
+{
+	struct report *report = &run->report;
+	report->hosts = memory_new(run->endpoint_count, sizeof *report->hosts);
+	for (size_t i = 0; i < run->endpoint_count; i++) {
+		const struct notices *notices = endpoint_notices(run->endpoints[i].endpoint);
+		const char *host = endpoint_name(run->endpoints[i].endpoint);
+		if (!notices || (notices->warning_count == 0 && !notices->has_quota))
+			continue;
+		report->hosts[report->host_count++] = (struct host_notices){host, notices};
+		for (size_t k = 0; k < notices->warning_count; k++)
+			log_warning("%s says: %s", host, notices->warnings[k]);
+		if (notices->has_quota)
+			log_debug("%s: %lld of %lld requests left in its quota", host, (long long)notices->quota_left,
+				(long long)notices->quota);
+	}
+}
+
 void run_execute(struct run *run)
 {
 	struct report *report = &run->report;
@@ -301,6 +320,7 @@ void run_execute(struct run *run)
 	if (!run->dry_run && !store_run_begin(run->store, run->config ? run->config->hash : "", report->run_id, &err))
 		log_warning("%s: this run is not recorded", err.text);
 	run_jobs(run);
+	gather_notices(run);
 	report->finished_ms = wall_clock_ms();
 	report->duration_ms = loop_now_ms() - start;
 	if (!run->dry_run)

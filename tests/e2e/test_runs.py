@@ -12,8 +12,8 @@ from support.processes import wait_for
 
 KEYS = {
     None: {"run", "started", "finished", "duration_ms", "exit_code", "images", "blobs", "bytes", "requests", "verified",
-           "failures"},
-    "images": {"total", "copied", "unchanged", "failed"},
+           "failures", "warnings", "quotas"},
+    "images": {"total", "copied", "unchanged", "failed", "gone"},
     "blobs": {"unique", "downloaded", "reread", "uploaded", "mounted", "present", "unproven"},
     "bytes": {"downloaded", "uploaded"},
     "verified": {"digests", "diff_ids", "diff_ids_remembered"},
