@@ -72,6 +72,23 @@ static void read_tls(struct assembly *assembly, const struct node *tls, struct c
 			"\"ca\" is never looked at with \"verify: false\"");
 }
 
+static void add_realms(struct assembly *assembly, const struct node *list, struct config_registry *registry)
+{
+	struct error err;
+	if (!list || list->bad)
+		return;
+	registry->realms = memory_new(list->child_count + 1, sizeof *registry->realms);
+	for (size_t i = 0; i < list->child_count; i++) {
+		const struct node *node = list->children[i];
+		if (node->bad)
+			continue;
+		if (location_host(node->text, &registry->realms[registry->realm_count], &err))
+			registry->realm_count++;
+		else
+			problems_add(assembly->problems, node->place, "%s", err.text);
+	}
+}
+
 static void add_registry(struct assembly *assembly, const struct node *node)
 {
 	struct config *config = assembly->config;
@@ -94,6 +111,7 @@ static void add_registry(struct assembly *assembly, const struct node *node)
 	const struct node *credentials = node_get(node, "credentials");
 	registry->username = memory_text(node_text(credentials, "username"));
 	registry->password = memory_text(node_text(credentials, "password"));
+	add_realms(assembly, node_get(node, "realms"), registry);
 	registry->blob_slots = number_of(node, "blob-slots", 0);
 	registry->metadata_slots = number_of(node, "metadata-slots", 0);
 }
@@ -327,6 +345,7 @@ void assemble_config(struct node *root, const char *folder, struct config *confi
 	config->images_in_flight = number_of(limits, "images-in-flight", 0);
 	config->connect_timeout_ms = number_of(limits, "connect-timeout", 0);
 	config->stall_timeout_ms = number_of(limits, "stall-timeout", 0);
+	config->helper_timeout_ms = number_of(limits, "helper-timeout", 0);
 	add_registries(&assembly, node_get(root, "registries"));
 	check_defaults(&assembly);
 	add_repositories(&assembly, node_get(root, "repos"));

@@ -110,6 +110,9 @@ static void registry_release(struct config_registry *registry)
 	free(registry->key_file);
 	free(registry->username);
 	free(registry->password);
+	for (size_t i = 0; i < registry->realm_count; i++)
+		free(registry->realms[i]);
+	free(registry->realms);
 }
 
 void config_repository_release(struct config_repository *repository)

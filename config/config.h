@@ -28,7 +28,9 @@ struct config_registry {
 	enum config_tls tls;
 	char *ca_file, *certificate_file, *key_file; /* or NULL; relative to the file's folder, made absolute */
 	char *username, *password;                   /* or NULL */
-	int64_t blob_slots, metadata_slots;          /* 0: the default */
+	char **realms;                               /* "gitlab.com", "auth.internal:8443" */
+	size_t realm_count;
+	int64_t blob_slots, metadata_slots; /* 0: the default */
 	struct config_place place;
 };
 
@@ -75,7 +77,7 @@ struct config {
 	size_t repository_count;
 	/* limits of one run */
 	int64_t images_in_flight;
-	int64_t connect_timeout_ms, stall_timeout_ms;
+	int64_t connect_timeout_ms, stall_timeout_ms, helper_timeout_ms;
 };
 
 /* All errors of a file at once: each is one "file:line:column: text" line. */

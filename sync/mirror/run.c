@@ -80,6 +80,8 @@ struct endpoint *run_registry(struct run *run, const char *domain)
 			.insecure = settings->tls == CONFIG_TLS_INSECURE};
 		options.blob_slots = (size_t)settings->blob_slots;
 		options.metadata_slots = (size_t)settings->metadata_slots;
+		options.realms = settings->realms;
+		options.realm_count = settings->realm_count;
 		credential = (struct credential){.username = settings->username, .password = settings->password};
 		if (settings->username)
 			options.credential = &credential;
@@ -134,9 +136,16 @@ bool run_new(const struct run_options *options, struct run **run_out, struct err
 		settings.connect_timeout_ms = config->connect_timeout_ms;
 	if (config && config->stall_timeout_ms > 0)
 		settings.stall_timeout_ms = config->stall_timeout_ms;
-	struct credential_store *credentials = credential_store_new(config ? config->auth_file : NULL, err);
+	struct credential_store *credentials =
+		credential_store_new(config ? config->auth_file : NULL, config ? config->helper_timeout_ms : 0, err);
 	if (!credentials)
 		return false;
+	const char *missing = credential_store_missing(credentials);
+	if (missing)
+		log_warning(
+			"docker-credential-%s, the credsStore of the credentials' file, is not in PATH: what it holds "
+			"is not used",
+			missing);
 	struct http *http =
 		options->transport ? http_new_over(options->transport, &settings) : http_new(&settings, err);
 	if (!http) {

@@ -2,7 +2,8 @@
  * Who we are to a registry: one ping tells what it wants; then Basic, or a token for the scopes of each request.
  *
  * What goes on: a challenge is learnt from the ping or from a later 401 (AUTH-2, AUTH-3); a registry that once said
- * Bearer stays one, since Harbor says Basic whenever it does not like a token (AUTH-11).
+ * Bearer stays one, since Harbor says Basic whenever it does not like a token (AUTH-11). Where it offers Basic beside a
+ * token server that is not there, Basic is tried once (AUTH-9).
  */
 #include "sync/registry/internal.h"
 
@@ -26,11 +27,16 @@ void authorization_release(struct authorization *authorization)
 /* --- the challenge -------------------------------------------------------------------------------------------------
  */
 
-static void learn(struct registry *registry, const struct http_exchange *exchange, struct challenge *fresh)
+static void read_challenge(const struct http_exchange *exchange, struct challenge *challenge)
 {
 	const char *header;
 	for (size_t i = 0; (header = http_header(exchange, "WWW-Authenticate", i)); i++)
-		challenge_read(fresh, header);
+		challenge_read(challenge, header);
+}
+
+static void learn(struct registry *registry, const struct http_exchange *exchange, struct challenge *fresh)
+{
+	read_challenge(exchange, fresh);
 	if (fresh->scheme == CHALLENGE_NONE || fresh->scheme < registry->challenge.scheme)
 		return;
 	if (fresh->scheme == CHALLENGE_BEARER) { /* AUTH-13; what cannot be resolved is judged, and told, as it is */
@@ -42,7 +48,11 @@ static void learn(struct registry *registry, const struct http_exchange *exchang
 	}
 	challenge_release(&registry->challenge);
 	registry->challenge = (struct challenge){
-		fresh->scheme, memory_text(fresh->realm), memory_text(fresh->service), memory_text(fresh->scope)};
+		.scheme = fresh->scheme,
+		.realm = memory_text(fresh->realm),
+		.service = memory_text(fresh->service),
+		.offers_basic = fresh->offers_basic,
+	};
 }
 
 bool registry_is_origin_of(const struct registry *registry, const struct http_exchange *exchange)
@@ -124,6 +134,9 @@ static bool fetch(void *argument, struct token_reply *reply, struct error *err)
 		.registry_url = registry->base,
 		.registry_class = registry->address_class,
 		.tls = &registry->tls,
+		.domain = registry->domain,
+		.realms = (const char *const *)registry->realms,
+		.realm_count = registry->realm_count,
 	};
 	return token_server_ask(registry->http, &server, question->credential, question->scopes, reply, err);
 }
@@ -159,6 +172,30 @@ static bool authorize_by_token(struct registry *registry, const struct credentia
 /* --- both ----------------------------------------------------------------------------------------------------------
  */
 
+/* AUTH-9: there is no token server, or what is there is none. One that refuses us is one. */
+static bool is_no_token_server(const struct error *why)
+{
+	if (why->kind == ERR_UNAUTHORIZED)
+		return why->http_status == 0 || why->http_status == 404 || why->http_status == 405;
+	return why->kind == ERR_UNAVAILABLE || why->kind == ERR_TIMEOUT || why->kind == ERR_PROTOCOL;
+}
+
+static bool authorize_by_bearer(struct registry *registry, const struct credential *credential,
+	const struct scopes *scopes, struct authorization *authorization, struct error *err)
+{
+	struct error why;
+	if (authorize_by_token(registry, credential, scopes, authorization, &why))
+		return true;
+	if (registry->challenge.offers_basic && registry->basic_instead == BASIC_UNTRIED && credential->password &&
+		is_no_token_server(&why)) {
+		registry->basic_instead = BASIC_IN_USE;
+		return true;
+	}
+	if (err)
+		*err = why;
+	return false;
+}
+
 static bool authorize_with(struct registry *registry, const struct credential *credential, const struct scopes *scopes,
 	struct authorization *authorization, struct error *err)
 {
@@ -169,17 +206,34 @@ static bool authorize_with(struct registry *registry, const struct credential *c
 		authorization->header = memory_format("Bearer %s", credential->registry_token);
 		return true;
 	}
-	if (registry->challenge.scheme == CHALLENGE_BEARER)
-		return authorize_by_token(registry, credential, scopes, authorization, err);
-	if (credential->username && credential->password)
+	if (registry->challenge.scheme == CHALLENGE_BEARER && registry->basic_instead != BASIC_IN_USE &&
+		!authorize_by_bearer(registry, credential, scopes, authorization, err))
+		return false;
+	if (!authorization->header && credential->username && credential->password)
 		authorization->header = secret_basic(credential->username, credential->password);
 	return true;
+}
+
+/* CRED-11: what a helper said once may have grown old, and is asked again; what comes then is new, or was all. */
+static bool find_newer(struct registry *registry, const char *repository, struct credential *credential)
+{
+	struct credential newer;
+	if (registry->configured || !registry->credentials)
+		return false;
+	credential_store_refused(registry->credentials, registry->domain);
+	if (!find_credential(registry, repository, &newer, NULL))
+		return false;
+	bool is_newer = !credential_equal(&newer, credential);
+	credential_release(credential);
+	*credential = newer;
+	return is_newer;
 }
 
 bool registry_authorize(struct registry *registry, const char *repository, const struct scopes *scopes,
 	struct authorization *authorization, struct error *err)
 {
 	struct credential credential;
+	struct error why;
 	*authorization = (struct authorization){0};
 	if (!registry->pinged && !flight_share(&registry->pinging, ping, registry, err))
 		return false;
@@ -187,9 +241,18 @@ bool registry_authorize(struct registry *registry, const char *repository, const
 		return true;
 	if (!find_credential(registry, repository, &credential, err))
 		return false;
-	bool ok = authorize_with(registry, &credential, scopes, authorization, err);
+	bool ok = authorize_with(registry, &credential, scopes, authorization, &why);
+	if (!ok && why.http_status == 401 && find_newer(registry, repository, &credential))
+		ok = authorize_with(registry, &credential, scopes, authorization, &why);
 	credential_release(&credential);
+	if (!ok && err)
+		*err = why;
 	return ok;
+}
+
+static bool says_insufficient_scope(const struct challenge *challenge)
+{
+	return challenge->error && str_is_nocase(challenge->error, "insufficient_scope");
 }
 
 void registry_unauthorized(struct registry *registry, const struct authorization *used,
@@ -200,9 +263,20 @@ void registry_unauthorized(struct registry *registry, const struct authorization
 		learn(registry, exchange, &fresh);
 	if (fresh.scheme == CHALLENGE_BEARER && fresh.scope && scopes)
 		scopes_add_list(scopes, fresh.scope);
-	if (used->key)
+	if (used->key && !says_insufficient_scope(&fresh)) /* AUTH-18: else it is good for what it is for */
 		token_cache_drop(&registry->tokens, used->key, used->header + strlen("Bearer "));
-	else if (used->header && registry->credentials && !registry->configured)
-		(void)credential_store_forget(registry->credentials, registry->domain);
+	if (used->header && !used->key && registry->credentials && !registry->configured)
+		credential_store_refused(registry->credentials, registry->domain);
+	if (used->header && !used->key && registry->basic_instead == BASIC_IN_USE)
+		registry->basic_instead = BASIC_REFUSED;
 	challenge_release(&fresh);
+}
+
+bool registry_token_may_ripen(const struct authorization *used, const struct http_exchange *exchange)
+{
+	struct challenge challenge = {.scheme = CHALLENGE_NONE};
+	read_challenge(exchange, &challenge);
+	bool lacks_scope = says_insufficient_scope(&challenge);
+	challenge_release(&challenge);
+	return used->key && !lacks_scope;
 }

@@ -232,6 +232,17 @@ void credential_copy(struct credential *to, const struct credential *from)
 	};
 }
 
+static bool equal(const char *a, const char *b)
+{
+	return a == b || str_is(a, b);
+}
+
+bool credential_equal(const struct credential *a, const struct credential *b)
+{
+	return equal(a->username, b->username) && equal(a->password, b->password) &&
+	       equal(a->identity_token, b->identity_token) && equal(a->registry_token, b->registry_token);
+}
+
 void credential_release(struct credential *credential)
 {
 	secret_free(credential->username);

@@ -13,6 +13,9 @@
 #include "scheduler/loop.h"
 #include "scheduler/retry.h"
 
+/* T-21: clocks that differ by more are somebody's to put right. */
+enum { TOKEN_RIPENS_MS = 2000 };
+
 void reply_release(struct reply *reply)
 {
 	http_close(reply->exchange);
@@ -103,6 +106,27 @@ static bool send(struct registry *registry, const struct call *call, const char 
 	return ok;
 }
 
+/* A 401; and AUTH-17: a 403 is final, but for one with a challenge. */
+static bool is_question(const struct registry *registry, const struct call *call, const struct reply *reply)
+{
+	int status = reply_status(reply);
+	return (status == 401 || (status == 403 && reply_header(reply, "WWW-Authenticate"))) && !call->final &&
+	       registry_is_origin_of(registry, reply->exchange);
+}
+
+/* T-21: a token that is refused at once may not be valid yet, where two clocks differ. The same token again, once. */
+static bool wait_for_token(struct registry *registry, const struct call *call, const struct authorization *used,
+	struct reply *reply, struct error *err)
+{
+	if (reply_status(reply) != 401 || !registry_is_origin_of(registry, reply->exchange) ||
+		!registry_token_may_ripen(used, reply->exchange))
+		return true;
+	if (!task_sleep(TOKEN_RIPENS_MS, err))
+		return false;
+	reply_release(reply);
+	return send(registry, call, used->header, reply, err);
+}
+
 /* One more try after a 401, unless it would say the same (AUTH-18). */
 static bool answer_challenge(struct registry *registry, const struct call *call, struct authorization *used,
 	struct reply *reply, struct error *err)
@@ -115,7 +139,7 @@ static bool answer_challenge(struct registry *registry, const struct call *call,
 	if (!fresh.header || str_is(fresh.header, used->header))
 		return true;
 	reply_release(reply);
-	return send(registry, call, fresh.header, reply, err);
+	return send(registry, call, fresh.header, reply, err) && wait_for_token(registry, call, &fresh, reply, err);
 }
 
 static bool attempt(struct registry *registry, const struct call *call, struct reply *reply, struct error *err)
@@ -126,8 +150,7 @@ static bool attempt(struct registry *registry, const struct call *call, struct r
 	reply->anonymous = authorization.anonymous;
 	if (!send(registry, call, authorization.header, reply, err))
 		return false;
-	if (reply_status(reply) == 401 && !call->final && registry_is_origin_of(registry, reply->exchange) &&
-		!answer_challenge(registry, call, &authorization, reply, err))
+	if (is_question(registry, call, reply) && !answer_challenge(registry, call, &authorization, reply, err))
 		return false;
 	struct error refusal = {.kind = ERR_NONE};
 	if (http_status_kind(reply_status(reply)) != ERR_NONE)

@@ -75,7 +75,8 @@ static void set_parameter(struct challenge *challenge, const char *name, char *v
 	struct {
 		const char *name;
 		char **slot;
-	} known[] = {{"realm", &challenge->realm}, {"service", &challenge->service}, {"scope", &challenge->scope}};
+	} known[] = {{"realm", &challenge->realm}, {"service", &challenge->service}, {"scope", &challenge->scope},
+		{"error", &challenge->error}};
 	for (size_t i = 0; i < array_count(known); i++)
 		if (str_is_nocase(name, known[i].name) && !*known[i].slot) {
 			*known[i].slot = value;
@@ -88,11 +89,13 @@ static void set_parameter(struct challenge *challenge, const char *name, char *v
 static void consider(struct challenge *best, struct challenge *fresh)
 {
 	bool usable = fresh->scheme != CHALLENGE_BEARER || (fresh->realm && *fresh->realm);
+	bool offers_basic = best->offers_basic || fresh->scheme == CHALLENGE_BASIC;
 	if (usable && fresh->scheme > best->scheme) {
 		challenge_release(best);
 		*best = *fresh;
 		*fresh = (struct challenge){.scheme = CHALLENGE_NONE};
 	}
+	best->offers_basic = offers_basic;
 	challenge_release(fresh);
 }
 
@@ -122,5 +125,6 @@ void challenge_release(struct challenge *challenge)
 	free(challenge->realm);
 	free(challenge->service);
 	free(challenge->scope);
+	free(challenge->error);
 	*challenge = (struct challenge){.scheme = CHALLENGE_NONE};
 }

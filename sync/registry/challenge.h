@@ -4,11 +4,15 @@
 #ifndef DRAY_SYNC_REGISTRY_CHALLENGE_H
 #define DRAY_SYNC_REGISTRY_CHALLENGE_H
 
+#include <stdbool.h>
+
 enum challenge_scheme { CHALLENGE_NONE, CHALLENGE_BASIC, CHALLENGE_BEARER }; /* the stronger, the later (AUTH-9) */
 
 struct challenge {
 	enum challenge_scheme scheme;
 	char *realm, *service, *scope; /* of a Bearer; NULL: not there */
+	char *error;                   /* RFC 6750, 3.1: "invalid_token", "insufficient_scope"; NULL: not there */
+	bool offers_basic;             /* whatever else (AUTH-9) */
 };
 
 /**

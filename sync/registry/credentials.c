@@ -13,24 +13,28 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 
-/* CRED-11: how long an answer is good, and how soon after it a helper is not asked again, whoever refused it. */
-#define ANSWER_LIFE_MS  ((int64_t)3600 * 1000)
-#define ANSWER_FRESH_MS ((int64_t)60 * 1000)
+/* CRED-11: how long an answer is good. */
+#define ANSWER_LIFE_MS ((int64_t)3600 * 1000)
 
 /* What a helper said of one host. Kept for as long as the store: there are as many as hosts in the configuration. */
 struct answer {
 	struct list node;
 	char *name, *host, *server;
+	int64_t timeout_ms;
 	struct credential credential;
 	bool known;
+	bool asked_again; /* since somebody refused the answer before */
 	int64_t asked_ms;
 	struct flight *flight;
 };
 
 struct credential_store {
+	struct authfile environment; /* of which `auths` alone counts */
 	struct authfile file;
+	int64_t helper_timeout_ms;
 	struct list answers;
 };
 
@@ -134,11 +138,19 @@ static bool read_file(struct credential_store *store, const char *auth_file, str
 	return parse_file(store, auth_file, &bytes, false, err);
 }
 
-struct credential_store *credential_store_new(const char *auth_file, struct error *err)
+static bool read_environment(struct credential_store *store, struct error *err)
+{
+	const char *text = getenv("DOCKER_AUTH_CONFIG");
+	return !text || !*text || authfile_parse(text, strlen(text), false, &store->environment, err) ||
+	       error_wrap(err, "DOCKER_AUTH_CONFIG");
+}
+
+struct credential_store *credential_store_new(const char *auth_file, int64_t helper_timeout_ms, struct error *err)
 {
 	struct credential_store *store = memory_new(1, sizeof *store);
+	store->helper_timeout_ms = helper_timeout_ms > 0 ? helper_timeout_ms : LIMIT_HELPER_MS;
 	list_init(&store->answers);
-	if (read_file(store, auth_file, err))
+	if (read_environment(store, err) && read_file(store, auth_file, err))
 		return store;
 	credential_store_free(store);
 	return NULL;
@@ -156,6 +168,7 @@ void credential_store_free(struct credential_store *store)
 		credential_release(&answer->credential);
 		free(answer);
 	}
+	authfile_release(&store->environment);
 	authfile_release(&store->file);
 	free(store);
 }
@@ -183,6 +196,7 @@ static struct answer *find_or_add_answer(
 	answer->name = memory_text(name);
 	answer->host = memory_text(host);
 	answer->server = memory_text(server);
+	answer->timeout_ms = store->helper_timeout_ms;
 	list_append(&store->answers, &answer->node);
 	return answer;
 }
@@ -194,7 +208,7 @@ static bool ask(void *argument, struct error *err)
 	auto_free char *executable = helper_find(answer->name, getenv("PATH"));
 	if (!executable)
 		return error_set(err, ERR_UNAUTHORIZED, "docker-credential-%s is not in PATH", answer->name);
-	if (!helper_ask(executable, answer->server, &credential, err))
+	if (!helper_ask(executable, answer->server, answer->timeout_ms, &credential, err))
 		return false;
 	credential_release(&answer->credential);
 	answer->credential = credential;
@@ -211,8 +225,9 @@ static bool ask_helper(struct credential_store *store, const char *name, const c
 	/* CRED-4: what docker login stored Docker Hub's under. */
 	bool is_hub = str_is(host, "docker.io");
 	struct answer *answer = find_or_add_answer(store, name, host, is_hub ? "https://index.docker.io/v1/" : server);
-	bool good = answer->known && loop_now_ms() < answer->asked_ms + ANSWER_LIFE_MS;
-	if (!good && !flight_share(&answer->flight, ask, answer, err))
+	if (answer->known && loop_now_ms() >= answer->asked_ms + ANSWER_LIFE_MS)
+		answer->known = answer->asked_again = false;
+	if (!answer->known && !flight_share(&answer->flight, ask, answer, err))
 		return false;
 	credential_copy(credential, &answer->credential);
 	return true;
@@ -224,40 +239,50 @@ static bool is_installed(const char *name)
 	return executable || !helper_is_name(name);
 }
 
+const char *credential_store_missing(const struct credential_store *store)
+{
+	return store->file.store && !is_installed(store->file.store) ? store->file.store : NULL;
+}
+
 /* --- finding -------------------------------------------------------------------------------------------------------
  */
+
+/* CRED-2: the helper of this host, or else the store of all; anonymous where neither knows. */
+static bool find_by_helper(struct credential_store *store, const char *host, const char *domain,
+	struct credential *credential, struct error *err)
+{
+	const struct authfile_helper *helper = authfile_helper(&store->file, host);
+	if (helper)
+		return ask_helper(store, helper->name, host, helper->spelled, credential, err);
+	/* CRED-10: a store that is not installed here holds nothing for us; a helper named for this host would. */
+	if (store->file.store && is_installed(store->file.store))
+		return ask_helper(store, store->file.store, host, domain, credential, err);
+	return true;
+}
 
 bool credential_store_find(struct credential_store *store, const char *domain, const char *repository,
 	struct credential *credential, struct error *err)
 {
 	auto_free char *host = authfile_host(domain);
-	const struct authfile_helper *helper = authfile_helper(&store->file, host);
+	const struct credential *found = authfile_find(&store->environment, host, repository);
 	*credential = (struct credential){0};
-	if (helper)
-		return ask_helper(store, helper->name, host, helper->spelled, credential, err);
-	/* CRED-10: a store that is not installed here holds nothing for us; a helper named for this host would. */
-	if (store->file.store && is_installed(store->file.store)) {
-		if (!ask_helper(store, store->file.store, host, domain, credential, err))
-			return false;
-		if (!credential_is_anonymous(credential))
-			return true;
-	}
-	const struct credential *found = authfile_find(&store->file, host, repository);
+	if (!found && !find_by_helper(store, host, domain, credential, err))
+		return false;
+	if (!found && credential_is_anonymous(credential))
+		found = authfile_find(&store->file, host, repository);
 	if (found)
 		credential_copy(credential, found);
 	return true;
 }
 
-bool credential_store_forget(struct credential_store *store, const char *domain)
+void credential_store_refused(struct credential_store *store, const char *domain)
 {
-	bool forgotten = false;
 	auto_free char *host = authfile_host(domain);
 	list_for_each (node, &store->answers) {
 		struct answer *answer = list_item(node, struct answer, node);
-		if (!answer->known || !str_is(answer->host, host) || loop_now_ms() < answer->asked_ms + ANSWER_FRESH_MS)
-			continue;
-		answer->known = false;
-		forgotten = true;
+		if (answer->known && !answer->asked_again && str_is(answer->host, host)) {
+			answer->known = false;
+			answer->asked_again = true;
+		}
 	}
-	return forgotten;
 }

@@ -83,7 +83,8 @@ bool helper_read(int exit_status, const char *output, size_t length, struct cred
 	return true;
 }
 
-bool helper_ask(const char *executable, const char *server, struct credential *credential, struct error *err)
+bool helper_ask(const char *executable, const char *server, int64_t timeout_ms, struct credential *credential,
+	struct error *err)
 {
 	char get[] = "get";
 	auto_free char *program = memory_text(executable);
@@ -92,14 +93,14 @@ bool helper_ask(const char *executable, const char *server, struct credential *c
 	struct process_result result;
 	struct error why;
 	buf_init(&output, LIMIT_HELPER_BYTES);
-	bool ran = process_run(argv, NULL, server, LIMIT_HELPER_MS, &output, &result, &why);
+	bool ran = process_run(argv, NULL, server, timeout_ms, &output, &result, &why);
 	if (!ran && why.kind == ERR_CANCELED) {
 		if (err)
 			*err = why;
 		return false;
 	}
 	if (!ran)
-		return error_set(err, ERR_UNAUTHORIZED, "%s", why.text);
+		return error_set(err, ERR_UNAUTHORIZED, "%s: %s", executable, why.text);
 	return helper_read(result.exit_status, buf_peek(&output), output.length, credential, err) ||
 	       error_wrap(err, "%s", executable);
 }

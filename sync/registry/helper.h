@@ -24,9 +24,8 @@ char *helper_find(const char *name, const char *path);
 must_check bool helper_read(
 	int exit_status, const char *output, size_t length, struct credential *credential, struct error *err);
 
-/** Run the helper at @executable and ask it for @server. Waits, LIMIT_HELPER_MS at most. ERR_UNAUTHORIZED,
- * ERR_CANCELED. */
-must_check bool helper_ask(
-	const char *executable, const char *server, struct credential *credential, struct error *err);
+/** Run the helper at @executable and ask it for @server. Waits, @timeout_ms at most. ERR_UNAUTHORIZED, ERR_CANCELED. */
+must_check bool helper_ask(const char *executable, const char *server, int64_t timeout_ms,
+	struct credential *credential, struct error *err);
 
 #endif

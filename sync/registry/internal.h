@@ -14,6 +14,9 @@
 
 struct flight;
 
+/* Basic where the token server is not there (AUTH-9): tried once. */
+enum basic_instead { BASIC_UNTRIED, BASIC_IN_USE, BASIC_REFUSED };
+
 struct registry {
 	struct http *http;
 	char *domain;
@@ -21,12 +24,15 @@ struct registry {
 	struct http_tls tls; /* texts of its own */
 	struct credential *configured;
 	struct credential_store *credentials;
+	char **realms;
+	size_t realm_count;
 	struct gate blobs, metadata;
 	/* what it told us of itself */
 	bool pinged;
 	struct flight *pinging;
 	enum address_class address_class;
 	struct challenge challenge; /* realm is absolute */
+	enum basic_instead basic_instead;
 	struct token_cache tokens;
 	struct pace pace;        /* a limit that one request met is one for all (ERR-10) */
 	struct waitqueue pacing; /* who waits for the one that goes first behind a pause */
@@ -56,6 +62,12 @@ must_check bool registry_authorize(struct registry *registry, const char *reposi
  */
 void registry_unauthorized(struct registry *registry, const struct authorization *used,
 	const struct http_exchange *exchange, struct scopes *scopes);
+
+/**
+ * A request with a token as fresh as can be got a 401 again. True: the token may be good in a moment, where the clocks
+ * of the registry and of its token server differ (T-21); false: it lacks a scope, or there was none.
+ */
+bool registry_token_may_ripen(const struct authorization *used, const struct http_exchange *exchange);
 
 /** Did the registry itself answer, and not one that it redirected to? Only then a 401 is a question to us (T-13). */
 bool registry_is_origin_of(const struct registry *registry, const struct http_exchange *exchange);

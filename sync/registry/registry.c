@@ -30,6 +30,9 @@ struct registry *registry_new(struct http *http, const struct registry_options *
 	};
 	registry->configured = copy_or_null(options->credential);
 	registry->credentials = options->credentials;
+	registry->realms = memory_new(options->realm_count + 1, sizeof *registry->realms);
+	for (size_t i = 0; i < options->realm_count; i++)
+		registry->realms[registry->realm_count++] = memory_text(options->realms[i]);
 	registry->blob_places = options->blob_slots ? options->blob_slots : BLOB_SLOTS;
 	gate_init(&registry->blobs, registry->blob_places);
 	gate_init(&registry->metadata, options->metadata_slots ? options->metadata_slots : METADATA_SLOTS);
@@ -49,6 +52,9 @@ void registry_free(struct registry *registry)
 	if (registry->configured)
 		credential_release(registry->configured);
 	free(registry->configured);
+	for (size_t i = 0; i < registry->realm_count; i++)
+		free(registry->realms[i]);
+	free(registry->realms);
 	free((char *)registry->tls.ca_file);
 	free((char *)registry->tls.client_certificate_file);
 	free((char *)registry->tls.client_key_file);

@@ -29,8 +29,10 @@ struct registry_options {
 	struct http_tls tls;
 	const struct credential *credential;  /* from the configuration, or NULL: ask @credentials */
 	struct credential_store *credentials; /* or NULL */
-	size_t blob_slots;                    /* 0: 8 */
-	size_t metadata_slots;                /* 0: 16 */
+	char *const *realms; /* "HOST" or "HOST:PORT": token servers elsewhere that may have the credentials (T-12) */
+	size_t realm_count;
+	size_t blob_slots;     /* 0: 8 */
+	size_t metadata_slots; /* 0: 16 */
 };
 
 /** All texts are copied; @http and @credentials stay the caller's and outlive the registry. */

@@ -9,6 +9,7 @@
 #include "sync/registry/secret.h"
 
 #include <string.h>
+#include <time.h>
 
 /* A longer life is nonsense, and would overflow. */
 #define LIFE_MOST_S ((int64_t)10 * 365 * 24 * 3600)
@@ -23,6 +24,20 @@ static bool is_token(const char *text)
 	return length > 0 && text[length + strspn(text + length, "=")] == '\0' && strlen(text) <= LIMIT_TOKEN_BYTES;
 }
 
+/* TOK-7: what there is instead, by its names alone. */
+static bool no_token(const json_t *document, struct error *err)
+{
+	char names[LIMIT_FOREIGN_TEXT + 1], shown[LIMIT_FOREIGN_TEXT + 1];
+	size_t used = 0;
+	const char *key;
+	json_t *value;
+	json_object_foreach ((json_t *)(uintptr_t)document, key, value)
+		if (used < sizeof names)
+			used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "", key);
+	str_sanitize(names, strlen(names), shown, sizeof shown);
+	return error_set(err, ERR_UNAUTHORIZED, "neither token nor access_token, but %s", used ? shown : "nothing");
+}
+
 static bool read_reply(const json_t *document, const char **token, int64_t *life_s, struct error *err)
 {
 	const char *plain = NULL, *access = NULL;
@@ -35,7 +50,7 @@ static bool read_reply(const json_t *document, const char **token, int64_t *life
 		return false;
 	*token = access && *access ? access : plain;
 	if (!*token)
-		return error_set(err, ERR_UNAUTHORIZED, "neither token nor access_token");
+		return no_token(document, err);
 	if (!is_token(*token))
 		return error_set(err, ERR_UNAUTHORIZED, "the token is too long or has bytes that no token has");
 	if (*life_s > LIFE_MOST_S)
@@ -43,7 +58,39 @@ static bool read_reply(const json_t *document, const char **token, int64_t *life
 	return true;
 }
 
-bool token_reply_parse(const void *bytes, size_t length, struct token_reply *reply, struct error *err)
+/* RFC 3339, as seconds since 1970. */
+static bool read_time(const char *text, int64_t *time_s)
+{
+	struct tm date = {0};
+	int hours = 0, minutes = 0, end = 0;
+	const char *p = strptime(text, "%Y-%m-%dT%H:%M:%S", &date);
+	if (!p)
+		return false;
+	if (*p == '.')
+		p += 1 + strspn(p + 1, "0123456789");
+	bool ahead = *p == '+';
+	if (ahead || *p == '-') {
+		if (sscanf(p + 1, "%2d:%2d%n", &hours, &minutes, &end) != 2)
+			return false;
+		p += end;
+	} else if (*p != 'Z' && *p != 'z')
+		return false;
+	if (p[1] != '\0')
+		return false;
+	*time_s = (int64_t)timegm(&date) - (ahead ? 1 : -1) * (hours * 3600 + minutes * 60);
+	return true;
+}
+
+/* TOK-8: a token that was made before it came lives shorter; what clocks that differ would say is not believed. */
+static int64_t left_of(int64_t life_s, const char *issued_at, int64_t now_s)
+{
+	int64_t issued_s;
+	if (!issued_at || !read_time(issued_at, &issued_s) || issued_s > now_s || issued_s + life_s <= now_s)
+		return life_s;
+	return issued_s + life_s - now_s;
+}
+
+bool token_reply_parse(const void *bytes, size_t length, int64_t now_s, struct token_reply *reply, struct error *err)
 {
 	auto_json json_t *document = NULL;
 	const char *token = NULL;
@@ -52,7 +99,9 @@ bool token_reply_parse(const void *bytes, size_t length, struct token_reply *rep
 	if (!json_parse(bytes, length, &document, &why) || !read_reply(document, &token, &life_s, &why))
 		return error_set(err, ERR_UNAUTHORIZED, "not a token server's reply: %s", why.text);
 	reply->token = memory_text(token);
-	reply->life_s = life_s < TOKEN_LIFE_LEAST_S ? TOKEN_LIFE_LEAST_S : life_s;
+	if (life_s < TOKEN_LIFE_LEAST_S)
+		life_s = TOKEN_LIFE_LEAST_S;
+	reply->life_s = left_of(life_s, json_string_value(json_object_get(document, "issued_at")), now_s);
 	return true;
 }
 

@@ -20,8 +20,12 @@ struct token_reply {
 
 void token_reply_release(struct token_reply *reply);
 
-/** The body of a token server's reply (TOK-7, T-25). ERR_UNAUTHORIZED: not such a body; its text has no token in it. */
-must_check bool token_reply_parse(const void *bytes, size_t length, struct token_reply *reply, struct error *err);
+/**
+ * The body of a token server's reply (TOK-7, TOK-8, T-25), which came at @now_s (seconds since 1970). ERR_UNAUTHORIZED:
+ * not such a body; its text has no token in it.
+ */
+must_check bool token_reply_parse(
+	const void *bytes, size_t length, int64_t now_s, struct token_reply *reply, struct error *err);
 
 /* --- the cache ------------------------------------------------------------------------------------------------- */
 
@@ -53,11 +57,15 @@ struct token_server {
 	const char *registry_url;
 	enum address_class registry_class; /* where the registry was found */
 	const struct http_tls *tls;        /* of the registry */
+	const char *domain;                /* of the registry, as the configuration names it */
+	const char *const *realms;         /* "HOST" or "HOST:PORT": what the configuration allows besides */
+	size_t realm_count;
 };
 
 /**
- * May we ask at that realm (AUTH-14, T-12)? It is https, unless the registry itself is plain http; credentials go to
- * the registry's own host, whatever the port, and to the built-in pairs. ERR_REFUSED: the text names the realm.
+ * May we ask at that realm (AUTH-14, T-12)? It is https, unless the registry itself is plain http. Credentials go to
+ * the registry's own host, at its port or the usual one (a program of another user may sit at any other), to the
+ * built-in pairs, and to @realms. ERR_REFUSED: the text names the realm, and the line that would allow it.
  */
 must_check bool token_server_judge(const struct token_server *server, bool with_credentials, struct error *err);
 

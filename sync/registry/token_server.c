@@ -8,6 +8,7 @@
 #include "sync/registry/secret.h"
 
 #include <string.h>
+#include <time.h>
 
 #define CLIENT_ID "dray"
 
@@ -19,15 +20,45 @@ static const struct {
 	const char *registry, *token_server;
 } pairs[] = {{"registry-1.docker.io", "auth.docker.io"}};
 
-static bool may_have_credentials(const struct origin *registry, const struct origin *realm)
+static int usual_port(const struct origin *origin)
 {
-	if (str_is(registry->host, realm->host))
+	return origin->tls ? 443 : 80;
+}
+
+/* @place has no scheme: a host alone is at the usual port of the realm's. */
+static bool is_at(const struct origin *realm, const char *place)
+{
+	struct origin allowed;
+	auto_free char *url = memory_format("%s://%s/", realm->tls ? "https" : "http", place);
+	return origin_of(url, &allowed, NULL) && origin_equal(&allowed, realm);
+}
+
+static bool may_have_credentials(
+	const struct token_server *server, const struct origin *registry, const struct origin *realm)
+{
+	if (str_is(registry->host, realm->host) && (realm->port == registry->port || realm->port == usual_port(realm)))
 		return true;
+	for (size_t i = 0; i < server->realm_count; i++)
+		if (is_at(realm, server->realms[i]))
+			return true;
 	for (size_t i = 0; i < array_count(pairs); i++)
 		if (realm->tls && str_is(registry->host, pairs[i].registry) &&
 			str_is(realm->host, pairs[i].token_server))
 			return true;
 	return false;
+}
+
+/* T-12: with what is to be written if it is right. */
+static bool foreign_realm(
+	const struct token_server *server, const struct origin *realm, const char *shown, struct error *err)
+{
+	auto_free char *port = realm->port == usual_port(realm) ? memory_text("") : memory_format(":%d", realm->port);
+	bool is_ipv6 = strchr(realm->host, ':') != NULL;
+	return error_set(err, ERR_REFUSED,
+		"the registry names the token server %.200s; credentials are not sent to another origin; if they "
+		"belong "
+		"there, write under registries, %s: `realms: [\"%s%s%s%s\"]`",
+		shown, server->domain, is_ipv6 ? "[" : "", realm->host, is_ipv6 ? "]" : "", port);
 }
 
 bool token_server_judge(const struct token_server *server, bool with_credentials, struct error *err)
@@ -38,13 +69,15 @@ bool token_server_judge(const struct token_server *server, bool with_credentials
 	if (!origin_of(server->registry_url, &registry, err))
 		return false;
 	if (!origin_of(server->realm, &realm, &why))
-		return error_set(err, ERR_REFUSED, "the registry names the token server %s: %s", shown, why.text);
+		/* AUTH-15: behind a proxy, Nexus said null://, and others say http or a name of their own. */
+		return error_set(err, ERR_REFUSED,
+			"the registry names the token server %.200s: %s; what it says of itself is wrong", shown,
+			why.text);
 	if (registry.tls && !realm.tls)
 		return error_set(err, ERR_REFUSED,
 			"the registry is reached by https and names the token server %s, which is not", shown);
-	if (with_credentials && !may_have_credentials(&registry, &realm))
-		return error_set(err, ERR_REFUSED,
-			"the registry names the token server %s; credentials are not sent to another host", shown);
+	if (with_credentials && !may_have_credentials(server, &registry, &realm))
+		return foreign_realm(server, &realm, shown, err);
 	return true;
 }
 
@@ -114,12 +147,18 @@ static bool ask(struct http *http, const struct http_request *request, int *stat
 	auto_buf struct buf body;
 	auto_exchange struct http_exchange *exchange = NULL;
 	buf_init(&body, LIMIT_TOKEN_REPLY_BYTES);
-	if (!http_open(http, request, &exchange, err) || !http_read_all(exchange, &body, err))
+	struct error why;
+	if (!http_open(http, request, &exchange, &why) || !http_read_all(exchange, &body, &why)) {
+		if (why.kind == ERR_TOO_LARGE) /* T-25: it is about who we are, not about content */
+			why.kind = ERR_UNAUTHORIZED;
+		if (err)
+			*err = why;
 		return false;
+	}
 	*status = http_status(exchange);
 	if (*status != 200)
 		return refusal(exchange, buf_peek(&body), body.length, err);
-	return token_reply_parse(buf_peek(&body), body.length, reply, err) ||
+	return token_reply_parse(buf_peek(&body), body.length, (int64_t)time(NULL), reply, err) ||
 	       error_wrap(err, "%s", http_what(exchange));
 }
 

@@ -20,7 +20,7 @@ static void token(const char *bytes, size_t size)
 {
 	struct token_reply reply = {0};
 	struct error err;
-	if (!token_reply_parse(bytes, size, &reply, &err)) {
+	if (!token_reply_parse(bytes, size, 1700000000, &reply, &err)) {
 		one_line(&err);
 		return;
 	}

@@ -9,33 +9,36 @@ static void a_full_file_is_read_as_written(void **state)
 {
 	(void)state;
 	setenv("DRAY_TEST_PASSWORD", "s3cret", 1);
-	struct config *config = load_good("version: 1\n"
-					  "state: /var/lib/dray/dray.db\n"
-					  "auth-file: key.pem\n"
-					  "registries:\n"
-					  "  registry.internal:5000:\n"
-					  "    tls: {ca: ca.pem, certificate: ./ca.pem, key: key.pem}\n"
-					  "    credentials: {username: mirror, password: ${DRAY_TEST_PASSWORD}}\n"
-					  "    blob-slots: 2\n"
-					  "    metadata-slots: 256\n"
-					  "  lab.internal:5000: {tls: off}\n"
-					  "defaults:\n"
-					  "  target: registry.internal:5000/mirror\n"
-					  "  verify: digests\n"
-					  "repos:\n"
-					  "  - docker.io/library/alpine\n"
-					  "  - source: python\n"
-					  "    targets: [registry.internal:5000/py, \"oci:/srv/air-gap\"]\n"
-					  "    tags: {allow: [\"3.*\"], deny: [\"/.*-rc\\\\d+/\"]}\n"
-					  "    platforms: [linux/amd64, linux/arm64/v8]\n"
-					  "    verify: layers\n"
-					  "    merge: true\n"
-					  "limits: {images-in-flight: 4, connect-timeout: 5s, stall-timeout: 2m}\n");
+	struct config *config = load_good(
+		"version: 1\n"
+		"state: /var/lib/dray/dray.db\n"
+		"auth-file: key.pem\n"
+		"registries:\n"
+		"  registry.internal:5000:\n"
+		"    tls: {ca: ca.pem, certificate: ./ca.pem, key: key.pem}\n"
+		"    credentials: {username: mirror, password: ${DRAY_TEST_PASSWORD}}\n"
+		"    blob-slots: 2\n"
+		"    metadata-slots: 256\n"
+		"    realms: [Auth.internal, \"auth.internal:8443\"]\n"
+		"  lab.internal:5000: {tls: off}\n"
+		"defaults:\n"
+		"  target: registry.internal:5000/mirror\n"
+		"  verify: digests\n"
+		"repos:\n"
+		"  - docker.io/library/alpine\n"
+		"  - source: python\n"
+		"    targets: [registry.internal:5000/py, \"oci:/srv/air-gap\"]\n"
+		"    tags: {allow: [\"3.*\"], deny: [\"/.*-rc\\\\d+/\"]}\n"
+		"    platforms: [linux/amd64, linux/arm64/v8]\n"
+		"    verify: layers\n"
+		"    merge: true\n"
+		"limits: {images-in-flight: 4, connect-timeout: 5s, stall-timeout: 2m, helper-timeout: 1s}\n");
 	assert_string_equal(config->state_file, "/var/lib/dray/dray.db");
 	assert_true(str_ends_with(config->auth_file, "/key.pem"));
 	assert_int_equal(config->images_in_flight, 4);
 	assert_int_equal(config->connect_timeout_ms, 5000);
 	assert_int_equal(config->stall_timeout_ms, 120000);
+	assert_int_equal(config->helper_timeout_ms, 1000);
 
 	assert_int_equal(config->registry_count, 2);
 	const struct config_registry *registry = &config->registries[0];
@@ -48,11 +51,14 @@ static void a_full_file_is_read_as_written(void **state)
 	assert_string_equal(registry->password, "s3cret");
 	assert_int_equal(registry->blob_slots, 2);
 	assert_int_equal(registry->metadata_slots, 256);
+	assert_int_equal(registry->realm_count, 2); /* T-12 */
+	assert_string_equal(registry->realms[1], "auth.internal:8443");
 	assert_int_equal(registry->place.line, 5);
 	assert_int_equal(registry->place.column, 3);
 	assert_int_equal(config->registries[1].tls, CONFIG_TLS_OFF);
 	assert_null(config->registries[1].username);
 	assert_int_equal(config->registries[1].blob_slots, 0);
+	assert_int_equal(config->registries[1].realm_count, 0);
 
 	assert_int_equal(config->repository_count, 2);
 	const struct config_repository *alpine = &config->repositories[0], *python = &config->repositories[1];
@@ -71,7 +77,7 @@ static void a_full_file_is_read_as_written(void **state)
 	assert_int_equal(python->platform_count, 2);
 	assert_string_equal(python->platforms[1].architecture, "arm64");
 	assert_string_equal(python->platforms[1].variant, "v8");
-	assert_int_equal(python->place.line, 16);
+	assert_int_equal(python->place.line, 17);
 	assert_int_equal(python->place.column, 5);
 	bool taken;
 	struct error err;

@@ -65,7 +65,8 @@ static void an_unknown_key_is_told_with_the_nearest(void **state)
 		{HEAD "limits: {image-in-flight: 1}\n",
 			"4:10: unknown key \"image-in-flight\"; did you mean \"images-in-flight\"?\n"},
 		{HEAD "limits:\n  bandwidth: 1\n", "5:3: unknown key \"bandwidth\"; the keys here are "
-						   "images-in-flight, connect-timeout, stall-timeout\n"},
+						   "images-in-flight, connect-timeout, stall-timeout, "
+						   "helper-timeout\n"},
 		{HEAD "registries: {a.io: {credential: {}}}\n",
 			"4:21: unknown key \"credential\"; did you mean \"credentials\"?\n"},
 		{HEAD "registries: {a.io: {credentials: {username: u, pasword: hunter2}}}\n",
@@ -179,6 +180,9 @@ static void what_the_schema_cannot_say_is_checked_too(void **state)
 			"4:14: \"mirror\" is not a registry host: it has a dot or a port, or is localhost\n"},
 		{HEAD "registries: {a.io/x: {}}\n",
 			"4:14: \"a.io/x\" is not a registry host: it has a dot or a port, or is localhost\n"},
+		{HEAD "registries: {a.io: {realms: [a.io, \"https://a.io/t\", \"*.a.io\"]}}\n",
+			"4:36: \"https://a.io/t\" is not a registry host: it has a dot or a port, or is localhost\n"
+			"4:54: \"*.a.io\" is not a registry host: it has a dot or a port, or is localhost\n"},
 		{HEAD "registries:\n  index.docker.io: {}\n  docker.io: {}\n",
 			"6:3: docker.io is the same host as docker.io in line 5\n"},
 		{HEAD "registries:\n  a.io: {}\n  A.io:443: {}\n",

@@ -1,66 +1,9 @@
-/* covers: AUTH-1, AUTH-2, AUTH-3, AUTH-4, AUTH-10, AUTH-11, AUTH-12, AUTH-13, AUTH-14, AUTH-18, TOK-1, TOK-2, TOK-3,
- * TOK-13 */
-/* covers: TOK-15, TOK-17, TOK-20, T-12, T-13, T-23, ERR-4, ERR-10 */
 /* How a registry is asked: the ping, what authorizes, a 401, and what is tried again. */
-#include "model.h"
+#include "asking.h"
 
 #include "scheduler/task.h"
 
-#define REALM    "WWW-Authenticate: Bearer realm=\"https://r.test/token\",service=\"s\""
-#define BASIC    "WWW-Authenticate: Basic realm=\"x\""
-#define DIGEST_A "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-#define SAYS_A   "Docker-Content-Digest: " DIGEST_A
-#define ACCEPT                                                                                                         \
-	"Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "                \
-	"application/vnd.docker.distribution.manifest.list.v2+json, "                                                  \
-	"application/vnd.docker.distribution.manifest.v2+json, "                                                       \
-	"application/vnd.docker.distribution.manifest.v1+prettyjws, "                                                  \
-	"application/vnd.docker.distribution.manifest.v1+json, application/vnd.oci.artifact.manifest.v1+json\n"
-#define TOKEN_URL "https://r.test/token?service=s&scope=repository%3Aa%2Fb%3Apull&client_id=dray"
-#define HEAD_1    "HEAD https://r.test/v2/a/b/manifests/1"
-#define GET_1     "GET https://r.test/v2/a/b/manifests/1"
-#define PING      "GET https://r.test/v2/"
-
-static struct credential user = {.username = "u", .password = "p"};
-static const struct registry_options with_user = {.domain = "r.test", .credential = &user};
-
-static struct error head(struct model *model)
-{
-	struct error err = {.kind = ERR_NONE};
-	struct descriptor descriptor;
-	if (registry_manifest_head(model->registry, "a/b", "1", &descriptor, &err)) {
-		assert_string_equal(descriptor.digest.text, DIGEST_A);
-		descriptor_release(&descriptor);
-	}
-	return err;
-}
-
-static void assert_head(struct model *model)
-{
-	struct error err = head(model);
-	if (err.kind != ERR_NONE)
-		fail_msg("%s", err.text);
-}
-
-static void assert_failure(struct model *model, enum error_kind kind, const char *says)
-{
-	struct error err = head(model);
-	if (err.kind != kind || !strstr(err.text, says))
-		fail_msg("%s: %s", error_kind_name(err.kind), err.text);
-	assert_null(strstr(err.text, "hunter2"));
-}
-
-static void head_once(struct model *model)
-{
-	assert_head(model);
-}
-
-static void head_twice(struct model *model)
-{
-	assert_head(model);
-	assert_head(model);
-}
-
+/* covers: AUTH-1, AUTH-4 */
 static void open_registry_is_pinged_once_and_sent_nothing(void **state)
 {
 	static const struct row rows[] = {
@@ -72,6 +15,7 @@ static void open_registry_is_pinged_once_and_sent_nothing(void **state)
 	PLAY(head_twice, &with_user, rows, NULL);
 }
 
+/* covers: AUTH-1 */
 static void ping_that_fails_is_no_failure(void **state)
 {
 	static const int statuses[] = {404, 403, 500, 302};
@@ -103,6 +47,7 @@ static void fail_without_credentials(struct model *model)
 		"r.test)");
 }
 
+/* covers: AUTH-10, T-23 */
 static void missing_credentials_are_told(void **state)
 {
 	static const struct row rows[] = {
@@ -114,11 +59,7 @@ static void missing_credentials_are_told(void **state)
 	PLAY(fail_without_credentials, NULL, rows, NULL);
 }
 
-static void fail_with_wrong_password(struct model *model)
-{
-	assert_failure(model, ERR_UNAUTHORIZED, "401 Unauthorized");
-}
-
+/* covers: AUTH-18, TOK-20 */
 static void wrong_password_is_sent_no_second_time(void **state)
 {
 	static const struct row rows[] = {
@@ -130,6 +71,7 @@ static void wrong_password_is_sent_no_second_time(void **state)
 	PLAY(fail_with_wrong_password, &with_user, rows, NULL);
 }
 
+/* covers: TOK-1, TOK-3, TOK-4, TOK-19, AUTH-20 */
 static void token_is_fetched_once_for_a_scope(void **state)
 {
 	static const struct row rows[] = {
@@ -142,6 +84,7 @@ static void token_is_fetched_once_for_a_scope(void **state)
 	PLAY(head_twice, NULL, rows, NULL);
 }
 
+/* covers: TOK-1, AUTH-12 */
 static void credentials_buy_the_token(void **state)
 {
 	static const struct row rows[] = {
@@ -154,6 +97,7 @@ static void credentials_buy_the_token(void **state)
 	PLAY(head_once, &with_user, rows, NULL);
 }
 
+/* covers: AUTH-13 */
 static void realm_may_be_relative(void **state)
 {
 	static const struct row rows[] = {
@@ -165,96 +109,7 @@ static void realm_may_be_relative(void **state)
 	PLAY(head_once, NULL, rows, NULL);
 }
 
-static void fail_at_another_realm(struct model *model)
-{
-	assert_failure(model, ERR_REFUSED, "https://evil/token");
-}
-
-static void credentials_are_not_sent_to_another_host(void **state)
-{
-	static const struct row rows[] = {{PING, "", 401, {"WWW-Authenticate: Bearer realm=\"https://evil/token\""}}};
-	(void)state;
-	PLAY(fail_at_another_realm, &with_user, rows, NULL);
-}
-
-static void anonymous_token_may_come_from_another_host(void **state)
-{
-	static const struct row rows[] = {
-		{PING, "", 401, {"WWW-Authenticate: Bearer realm=\"https://auth.test/t\",service=\"s\""}},
-		{"GET https://auth.test/t?service=s&scope=repository%3Aa%2Fb%3Apull&client_id=dray",
-			"Accept: application/json\n", 200, {NULL}, "{\"token\":\"t1\"}"},
-		{HEAD_1, ACCEPT "Authorization: Bearer t1\n", 200, {SAYS_A}},
-	};
-	(void)state;
-	PLAY(head_once, NULL, rows, NULL);
-}
-
-static void fail_at_redirected_token(struct model *model)
-{
-	assert_failure(model, ERR_REFUSED, "another origin");
-}
-
-static void token_request_follows_nobody_elsewhere(void **state)
-{
-	static const struct row rows[] = {
-		{PING, "", 401, {REALM}},
-		{"GET " TOKEN_URL "&account=u", NULL, 307, {"Location: https://evil/token"}},
-	};
-	(void)state;
-	PLAY(fail_at_redirected_token, &with_user, rows, NULL);
-}
-
-static void fail_at_token_server(struct model *model)
-{
-	assert_failure(model, ERR_UNAUTHORIZED, "GET https://r.test/token: ");
-}
-
-static void refusal_of_the_token_server_is_no_word_about_an_image(void **state)
-{
-	static const int statuses[] = {400, 401, 404, 405};
-	(void)state;
-	for (size_t i = 0; i < array_count(statuses); i++) {
-		const struct row rows[] = {
-			{PING, "", 401, {REALM}},
-			{"GET " TOKEN_URL, NULL, statuses[i], {NULL}, "{\"details\":\"no\"}"},
-		};
-		PLAY(fail_at_token_server, NULL, rows, NULL);
-	}
-}
-
-static void identity_token_is_posted(void **state)
-{
-	static struct credential identity = {.identity_token = "id/1"};
-	static const struct registry_options options = {.domain = "r.test", .credential = &identity};
-	static const struct row rows[] = {
-		{PING, "", 401, {REALM}},
-		{.request = "POST https://r.test/token",
-			.headers = "Accept: application/json\nContent-Type: application/x-www-form-urlencoded\n",
-			.status = 200,
-			.body = "{\"access_token\":\"t1\"}",
-			.sent = "grant_type=refresh_token&refresh_token=id%2F1&service=s&client_id=dray"
-				"&scope=repository%3Aa%2Fb%3Apull"},
-		{HEAD_1, ACCEPT "Authorization: Bearer t1\n", 200, {SAYS_A}},
-	};
-	(void)state;
-	PLAY(head_once, &options, rows, NULL);
-}
-
-static void identity_token_is_a_password_where_post_is_unknown(void **state)
-{
-	static struct credential identity = {.username = "u", .password = "x", .identity_token = "p"};
-	static const struct registry_options options = {.domain = "r.test", .credential = &identity};
-	static const struct row rows[] = {
-		{PING, "", 401, {REALM}},
-		{"POST https://r.test/token", NULL, 404, {NULL}, "no"},
-		{"GET " TOKEN_URL "&account=u", "Accept: application/json\nAuthorization: Basic dTpw\n", 200, {NULL},
-			"{\"token\":\"t1\"}"},
-		{HEAD_1, ACCEPT "Authorization: Bearer t1\n", 200, {SAYS_A}},
-	};
-	(void)state;
-	PLAY(head_once, &options, rows, NULL);
-}
-
+/* covers: TOK-17 */
 static void registry_token_is_sent_as_it_is(void **state)
 {
 	static struct credential given = {.registry_token = "given"};
@@ -267,6 +122,7 @@ static void registry_token_is_sent_as_it_is(void **state)
 	PLAY(head_once, &options, rows, NULL);
 }
 
+/* covers: AUTH-18, AUTH-19 */
 static void refused_token_is_replaced_once_with_the_scopes_asked_for(void **state)
 {
 	static const struct row rows[] = {
@@ -281,20 +137,117 @@ static void refused_token_is_replaced_once_with_the_scopes_asked_for(void **stat
 	PLAY(head_once, NULL, rows, NULL);
 }
 
-static void second_401_is_final(void **state)
+/* covers: AUTH-18, TOK-13, T-21 */
+static void token_that_is_refused_for_ever_costs_two_fetches(void **state)
 {
 	static const struct row rows[] = {
 		{PING, "", 401, {REALM}},
 		{"GET " TOKEN_URL, NULL, 200, {NULL}, "{\"token\":\"t1\"}"},
 		{HEAD_1, NULL, 401, {REALM}},
 		{"GET " TOKEN_URL, NULL, 200, {NULL}, "{\"token\":\"t2\"}"},
-		{HEAD_1, NULL, 401, {REALM}},
+		{HEAD_1, ACCEPT "Authorization: Bearer t2\n", 401, {REALM}},
+		{HEAD_1, ACCEPT "Authorization: Bearer t2\n", 401, {REALM}},
 		{GET_1, ACCEPT "Authorization: Bearer t2\n", 401, {REALM}},
 	};
 	(void)state;
 	PLAY(fail_with_wrong_password, NULL, rows, NULL);
 }
 
+static void head_after_two_seconds(struct model *model)
+{
+	int64_t start = loop_now_ms();
+	assert_head(model);
+	assert_true(loop_now_ms() - start >= 2000);
+	assert_true(loop_now_ms() - start < 2100);
+}
+
+/* covers: T-21 */
+static void token_that_is_not_valid_yet_is_waited_for(void **state)
+{
+	static const struct row rows[] = {
+		{PING, "", 401, {REALM}},
+		{"GET " TOKEN_URL, NULL, 200, {NULL}, "{\"token\":\"t1\"}"},
+		{HEAD_1, NULL, 401, {REALM ",error=\"invalid_token\""}},
+		{"GET " TOKEN_URL, NULL, 200, {NULL}, "{\"token\":\"t2\"}"},
+		{HEAD_1, ACCEPT "Authorization: Bearer t2\n", 401, {REALM ",error=\"invalid_token\""}},
+		{HEAD_1, ACCEPT "Authorization: Bearer t2\n", 200, {SAYS_A}},
+	};
+	(void)state;
+	PLAY(head_after_two_seconds, NULL, rows, NULL);
+}
+
+/* covers: AUTH-18, TOK-13 */
+static void token_that_lacks_a_scope_is_kept_and_not_waited_for(void **state)
+{
+	static const struct row rows[] = {
+		{PING, "", 401, {REALM}},
+		{"GET " TOKEN_URL, NULL, 200, {NULL}, "{\"token\":\"t1\"}"},
+		{HEAD_1, NULL, 401, {REALM ",error=\"insufficient_scope\",scope=\"repository:a/b:pull\""}},
+		{GET_1, ACCEPT "Authorization: Bearer t1\n", 401, {REALM ",error=\"insufficient_scope\""}},
+	};
+	(void)state;
+	PLAY(fail_with_wrong_password, NULL, rows, NULL);
+}
+
+/* covers: AUTH-18 */
+static void scope_that_was_lacking_is_added(void **state)
+{
+	static const struct row rows[] = {
+		{PING, "", 401, {REALM}},
+		{"GET " TOKEN_URL, NULL, 200, {NULL}, "{\"token\":\"t1\"}"},
+		{HEAD_1, NULL, 401, {REALM ",error=\"insufficient_scope\",scope=\"repository:c/d:pull\""}},
+		{"GET https://r.test/token?service=s&scope=repository%3Aa%2Fb%3Apull&scope=repository%3Ac%2Fd%3Apull"
+		 "&client_id=dray",
+			NULL, 200, {NULL}, "{\"token\":\"t2\"}"},
+		{HEAD_1, ACCEPT "Authorization: Bearer t2\n", 200, {SAYS_A}},
+	};
+	(void)state;
+	PLAY(head_once, NULL, rows, NULL);
+}
+
+static void fail_forbidden(struct model *model)
+{
+	assert_failure(model, ERR_DENIED, "403 Forbidden: DENIED: not yours");
+}
+
+/* covers: AUTH-17 */
+static void forbidden_is_final(void **state)
+{
+	static const struct row rows[] = {
+		{PING, "", 401, {REALM}},
+		{"GET " TOKEN_URL, NULL, 200, {NULL}, "{\"token\":\"t1\"}"},
+		{HEAD_1, NULL, 403},
+		{GET_1, NULL, 403, {NULL}, "{\"errors\":[{\"code\":\"DENIED\",\"message\":\"not yours\"}]}"},
+	};
+	(void)state;
+	PLAY(fail_forbidden, NULL, rows, NULL);
+}
+
+/* covers: AUTH-17 */
+static void forbidden_with_a_challenge_is_answered_once(void **state)
+{
+	static const struct row good[] = {
+		{PING, "", 401, {REALM}},
+		{"GET " TOKEN_URL, NULL, 200, {NULL}, "{\"token\":\"t1\"}"},
+		{HEAD_1, NULL, 403, {REALM ",scope=aws"}},
+		{"GET https://r.test/token?service=s&scope=repository%3Aa%2Fb%3Apull&scope=aws&client_id=dray", NULL,
+			200, {NULL}, "{\"token\":\"t2\"}"},
+		{HEAD_1, ACCEPT "Authorization: Bearer t2\n", 200, {SAYS_A}},
+	};
+	static const struct row bad[] = {
+		{PING, "", 401, {REALM}},
+		{"GET " TOKEN_URL, NULL, 200, {NULL}, "{\"token\":\"t1\"}"},
+		{HEAD_1, NULL, 403, {REALM}},
+		{"GET " TOKEN_URL, NULL, 200, {NULL}, "{\"token\":\"t2\"}"},
+		{HEAD_1, NULL, 403, {REALM}},
+		{GET_1, NULL, 403, {NULL}, "{\"errors\":[{\"code\":\"DENIED\",\"message\":\"not yours\"}]}"},
+	};
+	(void)state;
+	PLAY(head_once, NULL, good, NULL);
+	PLAY(fail_forbidden, NULL, bad, NULL);
+}
+
+/* covers: AUTH-11 */
 static void registry_that_said_bearer_stays_one(void **state)
 {
 	static const struct row rows[] = {
@@ -308,6 +261,7 @@ static void registry_that_said_bearer_stays_one(void **state)
 	PLAY(head_once, &with_user, rows, NULL);
 }
 
+/* covers: AUTH-2 */
 static void challenge_may_come_after_an_open_ping(void **state)
 {
 	static const struct row rows[] = {
@@ -320,6 +274,7 @@ static void challenge_may_come_after_an_open_ping(void **state)
 	PLAY(head_once, NULL, rows, NULL);
 }
 
+/* covers: AUTH-3 */
 static void challenge_of_the_ping_serves_a_401_without_one(void **state)
 {
 	static const struct row rows[] = {
@@ -333,6 +288,7 @@ static void challenge_of_the_ping_serves_a_401_without_one(void **state)
 	PLAY(head_once, NULL, rows, NULL);
 }
 
+/* covers: T-13 */
 static void question_of_another_origin_is_not_answered(void **state)
 {
 	static const struct row rows[] = {
@@ -377,6 +333,7 @@ static void head_three_at_once(struct model *model)
 	group_wait(&group);
 }
 
+/* covers: TOK-12 */
 static void many_share_one_ping_and_one_token(void **state)
 {
 	static const struct row rows[] = {
@@ -393,6 +350,7 @@ static void many_share_one_ping_and_one_token(void **state)
 /* --- trying again ---------------------------------------------------------------------------------------------------
  */
 
+/* covers: ERR-4 */
 static void what_may_pass_is_tried_again(void **state)
 {
 	static const struct row rows[] = {
@@ -438,6 +396,7 @@ static void head_and_a_later_one(struct model *model)
 	group_wait(&group);
 }
 
+/* covers: ERR-10 */
 static void retry_after_is_for_the_whole_registry(void **state)
 {
 	static const struct row rows[] = {
@@ -495,15 +454,14 @@ int main(void)
 		cmocka_unit_test(token_is_fetched_once_for_a_scope),
 		cmocka_unit_test(credentials_buy_the_token),
 		cmocka_unit_test(realm_may_be_relative),
-		cmocka_unit_test(credentials_are_not_sent_to_another_host),
-		cmocka_unit_test(anonymous_token_may_come_from_another_host),
-		cmocka_unit_test(token_request_follows_nobody_elsewhere),
-		cmocka_unit_test(refusal_of_the_token_server_is_no_word_about_an_image),
-		cmocka_unit_test(identity_token_is_posted),
-		cmocka_unit_test(identity_token_is_a_password_where_post_is_unknown),
 		cmocka_unit_test(registry_token_is_sent_as_it_is),
 		cmocka_unit_test(refused_token_is_replaced_once_with_the_scopes_asked_for),
-		cmocka_unit_test(second_401_is_final),
+		cmocka_unit_test(token_that_is_refused_for_ever_costs_two_fetches),
+		cmocka_unit_test(token_that_is_not_valid_yet_is_waited_for),
+		cmocka_unit_test(token_that_lacks_a_scope_is_kept_and_not_waited_for),
+		cmocka_unit_test(scope_that_was_lacking_is_added),
+		cmocka_unit_test(forbidden_is_final),
+		cmocka_unit_test(forbidden_with_a_challenge_is_answered_once),
 		cmocka_unit_test(registry_that_said_bearer_stays_one),
 		cmocka_unit_test(challenge_may_come_after_an_open_ping),
 		cmocka_unit_test(challenge_of_the_ping_serves_a_401_without_one),

@@ -1,4 +1,3 @@
-/* covers: CRED-2, CRED-3, CRED-4, CRED-5, CRED-8, CRED-12, T-19 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +15,7 @@
 /* ZXZpbDp4 is evil:x */
 #define EVIL "{\"auth\":\"ZXZpbDp4\"}"
 
+/* covers: CRED-2, CRED-3, CRED-4, T-19 */
 static void credentials_are_found_by_exact_host(void **state)
 {
 	static const struct {
@@ -56,6 +56,30 @@ static void credentials_are_found_by_exact_host(void **state)
 		{"{\"docker.io\":" EVIL "}", "docker.io.evil", "a", NULL, "a look-alike of Docker Hub"},
 		{"{\"hub.docker.io\":" EVIL "}", "docker.io", "a", NULL, "not one of its names"},
 		{"{\"\":" EVIL "}", "r.test", "a", NULL, "no host"},
+		{"{\"r.test:05000\":" EVIL "}", "r.test:5000", "a", NULL, "another spelling of a port"},
+		{"{\"r.test..\":" EVIL "}", "r.test", "a", NULL, "two dots"},
+		{"{\".r.test\":" EVIL "}", "r.test", "a", NULL, "a dot before"},
+		{"{\"test\":" EVIL "}", "r.test", "a", NULL, "the domain above"},
+		{"{\"r\":" EVIL "}", "r.test", "a", NULL, "the first label"},
+		{"{\"r.tes\":" EVIL "}", "r.test", "a", NULL, "a letter less"},
+		{"{\"r_test\":" EVIL "}", "r.test", "a", NULL, "a dot is a dot"},
+		{"{\"r.te\\u0455t\":" EVIL "}", "r.test", "a", NULL, "a Cyrillic s"},
+		{"{\"xn--r-test\":" EVIL "}", "r.test", "a", NULL, "punycode"},
+		{"{\"r.test\\\\x\":" EVIL "}", "r.test", "a", NULL, "a backslash"},
+		{"{\" r.test\":" EVIL "}", "r.test", "a", NULL, "a blank before"},
+		{"{\"r.test \":" EVIL "}", "r.test", "a", NULL, "a blank behind"},
+		{"{\"r.test?x\":" EVIL "}", "r.test", "a", NULL, "a query"},
+		{"{\"r.test#x\":" EVIL "}", "r.test", "a", NULL, "a fragment"},
+		{"{\"ftp://r.test\":" EVIL "}", "r.test", "a", NULL, "another scheme"},
+		{"{\"//r.test\":" EVIL "}", "r.test", "a", NULL, "no scheme"},
+		{"{\"https://evil/r.test\":" EVIL "}", "r.test", "a", NULL, "a path of another"},
+		{"{\"https://r.test@evil\":" EVIL "}", "r.test", "a", NULL, "userinfo of another"},
+		{"{\"127.0.0.1:5000\":" EVIL "}", "127.1:5000", "a", NULL, "an address is its text"},
+		{"{\"127.0.0.1:5000\":" EVIL "}", "localhost:5000", "a", NULL, "a name is not its address"},
+		{"{\"[::1]:5000\":" EVIL "}", "[::]:5000", "a", NULL, "another IPv6 address"},
+		{"{\"index.docker.io:5000\":" EVIL "}", "docker.io", "a", NULL, "another port of Docker Hub"},
+		{"{\"docker.io\":" EVIL "}", "registry.docker.io", "a", NULL, "a sub-domain of Docker Hub"},
+		{"{\"docker.io\":" EVIL "}", "xdocker.io", "a", NULL, "longer than Docker Hub"},
 	};
 	(void)state;
 	for (size_t i = 0; i < array_count(rows); i++) {
@@ -72,6 +96,7 @@ static void credentials_are_found_by_exact_host(void **state)
 	}
 }
 
+/* covers: CRED-5, TOK-15, TOK-17, TOK-18 */
 static void fields_of_an_entry_are_read(void **state)
 {
 	static const struct {
@@ -83,6 +108,8 @@ static void fields_of_an_entry_are_read(void **state)
 		{"{\"auth\":\"\",\"username\":\"u\",\"password\":\"p\"}", "u", "p", NULL, NULL},
 		{"{\"username\":\"u\"}", "u", "", NULL, NULL},
 		{"{\"auth\":\"dTpw\",\"identitytoken\":\"t\"}", "u", "p", "t", NULL},
+		{"{\"auth\":\"MDAwMDAwMDAtMDAwMC0wMDAwLTAwMDAtMDAwMDAwMDAwMDAwOg==\",\"identitytoken\":\"t\"}",
+			"00000000-0000-0000-0000-000000000000", "", "t", NULL}, /* az acr login */
 		{"{\"registrytoken\":\"t\",\"email\":\"x@y\"}", NULL, NULL, NULL, "t"},
 	};
 	(void)state;
@@ -102,6 +129,7 @@ static void fields_of_an_entry_are_read(void **state)
 	}
 }
 
+/* covers: T-23 */
 static void what_is_no_such_file_is_refused_without_its_secrets(void **state)
 {
 	static const struct {
@@ -133,6 +161,7 @@ static void what_is_no_such_file_is_refused_without_its_secrets(void **state)
 	}
 }
 
+/* covers: CRED-1 */
 static void legacy_file_is_auths_alone(void **state)
 {
 	static const char text[] = "{\"https://index.docker.io/v1/\":" GOOD "}";
@@ -143,6 +172,7 @@ static void legacy_file_is_auths_alone(void **state)
 	authfile_release(&file);
 }
 
+/* covers: CRED-12 */
 static void helper_is_found_by_host_and_keeps_its_spelling(void **state)
 {
 	static const char text[] = "{\"credHelpers\":{\"https://R.test:443\":\"h\"},\"credsStore\":\"s\"}";

@@ -1,4 +1,3 @@
-/* covers: AUTH-5, AUTH-6, AUTH-7, AUTH-8, AUTH-9, AUTH-19, TOK-3, TOK-6, AUTH-18 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +12,7 @@
 #include "sync/registry/scope.h"
 #include "sync/registry/secret.h"
 
+/* covers: AUTH-5, AUTH-6, AUTH-7, AUTH-8, AUTH-9, AUTH-19 */
 static void strongest_challenge_is_kept(void **state)
 {
 	static const struct {
@@ -75,6 +75,7 @@ static void strongest_challenge_is_kept(void **state)
 	}
 }
 
+/* covers: TOK-3, TOK-6, AUTH-18, AUTH-19 */
 static void scopes_of_one_name_are_joined_and_keep_their_order(void **state)
 {
 	static const struct {
@@ -105,6 +106,38 @@ static void scopes_of_one_name_are_joined_and_keep_their_order(void **state)
 	}
 }
 
+/* covers: AUTH-8, AUTH-9, AUTH-18 */
+static void what_else_a_challenge_says_is_kept(void **state)
+{
+	static const struct {
+		const char *lines[2];
+		const char *error;
+		bool offers_basic;
+		const char *why;
+	} rows[] = {
+		{{"Bearer realm=\"https://a/\",error=\"insufficient_scope\""}, "insufficient_scope", false, "an error"},
+		{{"Bearer error=invalid_token , realm=\"https://a/\""}, "invalid_token", false,
+			"an error before the realm"},
+		{{"Bearer realm=\"https://a/\",error_description=\"error=x\""}, NULL, false, "not an error"},
+		{{"Bearer realm=\"https://a/\"", "Basic realm=\"x\""}, NULL, true, "Gitea: two lines"},
+		{{"Basic realm=\"x\"", "Bearer realm=\"https://a/\""}, NULL, true, "turned round"},
+		{{"Basic realm=\"x\",Bearer realm=\"https://a/\",Digest realm=\"y\""}, NULL, true, "one line"},
+		{{"Bearer realm=\"https://a/\",Negotiate"}, NULL, false, "what we do not speak"},
+		{{"Bearer realm=\"https://a/\",basic=\"x\""}, NULL, false, "a parameter"},
+	};
+	(void)state;
+	for (size_t i = 0; i < array_count(rows); i++) {
+		struct challenge challenge = {.scheme = CHALLENGE_NONE};
+		for (size_t k = 0; k < 2 && rows[i].lines[k]; k++)
+			challenge_read(&challenge, rows[i].lines[k]);
+		bool right = challenge.scheme == CHALLENGE_BEARER && challenge.offers_basic == rows[i].offers_basic &&
+			     (rows[i].error ? str_is(rows[i].error, challenge.error) : !challenge.error);
+		if (!right)
+			fail_msg("%s: %s", rows[i].why, rows[i].lines[0]);
+		challenge_release(&challenge);
+	}
+}
+
 static void scopes_without_end_are_cut(void **state)
 {
 	auto_scopes struct scopes scopes = {.count = 0};
@@ -115,6 +148,7 @@ static void scopes_without_end_are_cut(void **state)
 	assert_string_equal(scopes.texts[0], "repository:ours:pull");
 }
 
+/* covers: CRED-5 */
 static void base64_is_read_as_writers_leave_it(void **state)
 {
 	static const struct {
@@ -148,6 +182,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(strongest_challenge_is_kept),
+		cmocka_unit_test(what_else_a_challenge_says_is_kept),
 		cmocka_unit_test(scopes_of_one_name_are_joined_and_keep_their_order),
 		cmocka_unit_test(scopes_without_end_are_cut),
 		cmocka_unit_test(base64_is_read_as_writers_leave_it),

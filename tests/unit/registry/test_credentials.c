@@ -1,4 +1,3 @@
-/* covers: CRED-1, CRED-2, CRED-4, CRED-6, CRED-7, CRED-8, CRED-9, CRED-10, CRED-11, T-22, T-24 */
 /* The files of a home made for each test, and helpers that are little shell scripts. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,11 +15,14 @@
 #include "put_file.h"
 #include "scheduler/group.h"
 #include "scheduler/loop.h"
+#include "scheduler/task.h"
 #include "sync/registry/credentials.h"
 #include "sync/registry/helper.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static char home[64];
 
@@ -35,7 +37,7 @@ static int remove_one(const char *path, const struct stat *status, int flag, str
 static int make_home(void **state)
 {
 	static const char *const unset[] = {
-		"REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"};
+		"DOCKER_AUTH_CONFIG", "REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"};
 	(void)state;
 	for (size_t i = 0; i < array_count(unset); i++)
 		unsetenv(unset[i]);
@@ -75,7 +77,7 @@ static void assert_user(const char *auth_file, const char *user)
 {
 	struct error err;
 	struct credential credential;
-	struct credential_store *store = credential_store_new(auth_file, &err);
+	struct credential_store *store = credential_store_new(auth_file, 0, &err);
 	if (!store)
 		fail_msg("%s", err.text);
 	assert_true(credential_store_find(store, "r.test", "a/b", &credential, &err));
@@ -85,6 +87,7 @@ static void assert_user(const char *auth_file, const char *user)
 	credential_store_free(store);
 }
 
+/* covers: CRED-1 */
 static void first_file_that_exists_is_used(void **state)
 {
 	/* From the last to the first, each stands before those put earlier; the base64 is of "1:p", "2:p", ... */
@@ -115,6 +118,7 @@ static void first_file_that_exists_is_used(void **state)
 	assert_user(NULL, "5");
 }
 
+/* covers: T-24 */
 static void named_file_must_be_ours_alone(void **state)
 {
 	static const struct {
@@ -125,7 +129,7 @@ static void named_file_must_be_ours_alone(void **state)
 	for (size_t i = 0; i < array_count(rows); i++) {
 		struct error err = {.kind = ERR_NONE};
 		auto_free char *path = put("named", "{}", rows[i].mode);
-		struct credential_store *store = credential_store_new(path, &err);
+		struct credential_store *store = credential_store_new(path, 0, &err);
 		assert_int_equal(store == NULL, rows[i].says != NULL);
 		credential_store_free(store);
 		if (rows[i].says && (err.kind != ERR_INVALID || !strstr(err.text, rows[i].says)))
@@ -136,11 +140,12 @@ static void named_file_must_be_ours_alone(void **state)
 static void assert_refused(const char *path, const char *says)
 {
 	struct error err = {.kind = ERR_NONE};
-	assert_null(credential_store_new(path, &err));
+	assert_null(credential_store_new(path, 0, &err));
 	if (err.kind != ERR_INVALID || !strstr(err.text, says))
 		fail_msg("%s: %s", path, err.text);
 }
 
+/* covers: T-24 */
 static void named_file_must_be_a_file(void **state)
 {
 	(void)state;
@@ -161,7 +166,7 @@ static void usual_file_that_is_broken_is_told(void **state)
 	struct error err = {.kind = ERR_NONE};
 	(void)state;
 	free(put(".docker/config.json", "{not json", 0600));
-	assert_null(credential_store_new(NULL, &err));
+	assert_null(credential_store_new(NULL, 0, &err));
 	assert_int_equal(err.kind, ERR_INVALID);
 	assert_non_null(strstr(err.text, "config.json"));
 }
@@ -169,6 +174,7 @@ static void usual_file_that_is_broken_is_told(void **state)
 /* --- what a helper says ---------------------------------------------------------------------------------------------
  */
 
+/* covers: CRED-6, CRED-7, CRED-8, T-22 */
 static void answer_of_a_helper_is_read_strictly(void **state)
 {
 	static const struct {
@@ -212,6 +218,7 @@ static void answer_of_a_helper_is_read_strictly(void **state)
 	}
 }
 
+/* covers: T-22 */
 static void name_of_a_helper_is_never_a_path(void **state)
 {
 	static const char *const good[] = {"osxkeychain", "ecr-login", "a", "9", "x._-"};
@@ -224,6 +231,7 @@ static void name_of_a_helper_is_never_a_path(void **state)
 		assert_false(helper_is_name(bad[i]));
 }
 
+/* covers: T-22 */
 static void helper_is_found_in_absolute_directories_alone(void **state)
 {
 	(void)state;
@@ -244,6 +252,7 @@ static void helper_is_found_in_absolute_directories_alone(void **state)
 
 struct story {
 	struct credential_store *store;
+	int64_t helper_timeout_ms;
 	void (*body)(struct story *story);
 };
 
@@ -251,16 +260,17 @@ static void story_main(void *argument)
 {
 	struct story *story = argument;
 	struct error err;
-	story->store = credential_store_new(NULL, &err);
+	story->store = credential_store_new(NULL, story->helper_timeout_ms, &err);
 	assert_non_null(story->store);
 	story->body(story);
 	credential_store_free(story->store);
 }
 
 /* @script: of docker-credential-x, in the directory of the home. */
-static void tell(const char *config, const char *script, void (*body)(struct story *story))
+static void tell_within(
+	int64_t helper_timeout_ms, const char *config, const char *script, void (*body)(struct story *story))
 {
-	struct story story = {.body = body};
+	struct story story = {.helper_timeout_ms = helper_timeout_ms, .body = body};
 	free(put(".docker/config.json", config, 0600));
 	auto_free char *text = memory_format("#!/bin/sh\ncd %s\n%s\n", home, script);
 	free(put("bin/docker-credential-x", text, 0700));
@@ -269,6 +279,11 @@ static void tell(const char *config, const char *script, void (*body)(struct sto
 	struct loop *loop = loop_new();
 	loop_run(loop, story_main, &story);
 	loop_free(loop);
+}
+
+static void tell(const char *config, const char *script, void (*body)(struct story *story))
+{
+	tell_within(0, config, script, body);
 }
 
 static void assert_file(const char *name, const char *want)
@@ -313,6 +328,7 @@ static void ask_for_one_host(struct story *story)
 	assert_file("asked", "get r.test:5000|");
 }
 
+/* covers: CRED-6, CRED-10, CRED-11, CRED-12, CRED-14 */
 static void helper_is_asked_once_and_for_its_host_alone(void **state)
 {
 	(void)state;
@@ -326,6 +342,7 @@ static void ask_for_docker_hub(struct story *story)
 	assert_file("asked", "https://index.docker.io/v1/");
 }
 
+/* covers: CRED-4 */
 static void store_is_asked_for_docker_hub_by_its_old_name(void **state)
 {
 	(void)state;
@@ -359,6 +376,7 @@ static void ask_what_fails(struct story *story)
 	find_user(story, "other.test", "a");
 }
 
+/* covers: CRED-7, T-22 */
 static void helper_that_fails_fails_its_registry_alone(void **state)
 {
 	(void)state;
@@ -373,6 +391,7 @@ static void ask_what_is_unknown(struct story *story)
 	find_user(story, "none.test", NULL);
 }
 
+/* covers: CRED-2 */
 static void store_that_knows_nothing_leaves_it_to_auths(void **state)
 {
 	(void)state;
@@ -380,10 +399,93 @@ static void store_that_knows_nothing_leaves_it_to_auths(void **state)
 		"echo credentials not found in native keychain\nexit 1", ask_what_is_unknown);
 }
 
+/* covers: CRED-2 */
+static void helper_that_knows_nothing_leaves_it_to_auths(void **state)
+{
+	(void)state;
+	tell("{\"credHelpers\":{\"r.test\":\"x\"},\"auths\":{\"r.test\":{\"auth\":\"YTpi\"}}}",
+		"echo credentials not found in native keychain\nexit 1", ask_what_is_unknown);
+}
+
+static void ask_beside_a_missing_store(struct story *story)
+{
+	assert_string_equal(credential_store_missing(story->store), "missing");
+	ask_what_is_unknown(story);
+}
+
+/* covers: CRED-10 */
 static void store_that_is_not_installed_leaves_it_to_auths(void **state)
 {
 	(void)state;
-	tell("{\"credsStore\":\"missing\",\"auths\":{\"r.test\":{\"auth\":\"YTpi\"}}}", "exit 1", ask_what_is_unknown);
+	tell("{\"credsStore\":\"missing\",\"auths\":{\"r.test\":{\"auth\":\"YTpi\"}}}", "exit 1",
+		ask_beside_a_missing_store);
+}
+
+static void ask_with_an_environment(struct story *story)
+{
+	find_user(story, "r.test", "e");
+	find_user(story, "other.test", "a");
+	auto_free char *asked = memory_format("%s/asked", home);
+	assert_int_equal(access(asked, F_OK), -1);
+	find_user(story, "third.test", "u");
+}
+
+/* covers: CRED-1 */
+static void environment_comes_before_helpers_and_files(void **state)
+{
+	(void)state;
+	/* its other keys mean nothing */
+	setenv("DOCKER_AUTH_CONFIG",
+		"{\"auths\":{\"https://r.test/v1/\":{\"auth\":\"ZTpi\"}},\"credsStore\":\"../none\"}", 1);
+	tell("{\"credHelpers\":{\"r.test\":\"x\",\"third.test\":\"x\"},\"auths\":{\"r.test\":{\"auth\":\"YTpi\"},"
+	     "\"other.test\":{\"auth\":\"YTpi\"}}}",
+		"echo >>asked\n" ANSWER, ask_with_an_environment);
+}
+
+/* covers: CRED-1, T-23 */
+static void environment_that_is_broken_is_told_without_its_secrets(void **state)
+{
+	static const char *const texts[] = {
+		"hunter2", "{\"auths\":{\"r.test\":{\"auth\":\"hunter2!\"}}}", "[\"hunter2\"]"};
+	(void)state;
+	for (size_t i = 0; i < array_count(texts); i++) {
+		struct error err = {.kind = ERR_NONE};
+		setenv("DOCKER_AUTH_CONFIG", texts[i], 1);
+		assert_null(credential_store_new(NULL, 0, &err));
+		if (err.kind != ERR_INVALID || !str_starts_with(err.text, "DOCKER_AUTH_CONFIG: ") ||
+			strstr(err.text, "hunter2"))
+			fail_msg("%s", err.text);
+	}
+}
+
+/* A process that ended and that nobody waited for has no command line any more. */
+static bool is_running(const char *pid)
+{
+	auto_free char *path = memory_format("/proc/%s/cmdline", pid);
+	char byte;
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd >= 0 && read(fd, &byte, 1) == 1;
+}
+
+static void ask_the_sleeper(struct story *story)
+{
+	int64_t start = loop_now_ms();
+	assert_failure(story, "r.test", "/docker-credential-x: no answer within 1 s");
+	assert_true(loop_now_ms() - start < 10000);
+	auto_free char *pid = memory_format("%s/pid", home);
+	auto_buf struct buf text;
+	buf_init(&text, 100);
+	assert_true(file_read(pid, &text, NULL));
+	while (is_running(buf_peek(&text))) /* what it started ends as well */
+		assert_true(task_sleep(10, NULL) && loop_now_ms() - start < 10000);
+}
+
+/* covers: CRED-9, T-22 */
+static void helper_that_hangs_is_killed_with_what_it_started(void **state)
+{
+	(void)state;
+	tell_within(1000, "{\"credHelpers\":{\"r.test\":\"x\"}}", "trap '' TERM\nsleep 1000 &\necho -n $! >pid\nwait",
+		ask_the_sleeper);
 }
 
 static void ask_what_is_missing(struct story *story)
@@ -391,6 +493,7 @@ static void ask_what_is_missing(struct story *story)
 	assert_failure(story, "r.test", "docker-credential-missing is not in PATH");
 }
 
+/* covers: CRED-10, T-22 */
 static void helper_of_a_host_must_be_installed(void **state)
 {
 	(void)state;
@@ -404,6 +507,7 @@ static void ask_by_path(struct story *story)
 	assert_failure(story, "other.test", "name");
 }
 
+/* covers: T-22 */
 static void helper_named_by_a_path_is_refused(void **state)
 {
 	(void)state;
@@ -415,24 +519,56 @@ static void ask_the_talkative(struct story *story)
 	assert_failure(story, "r.test", "more than");
 }
 
+/* covers: CRED-9, T-22 */
 static void helper_that_never_ends_its_answer_is_killed(void **state)
 {
 	(void)state;
 	tell("{\"credsStore\":\"x\"}", "exec yes", ask_the_talkative);
 }
 
-static void forget_too_early(struct story *story)
+static void assert_password(struct story *story, const char *password)
 {
-	assert_false(credential_store_forget(story->store, "r.test"));
-	find_user(story, "r.test", "u");
-	assert_false(credential_store_forget(story->store, "r.test"));
-	assert_false(credential_store_forget(story->store, "other.test"));
+	struct credential credential;
+	assert_true(credential_store_find(story->store, "r.test", "a/b", &credential, NULL));
+	assert_string_equal(credential.password, password);
+	credential_release(&credential);
 }
 
-static void helper_is_not_asked_again_within_a_minute(void **state)
+static void refuse_twice(struct story *story)
+{
+	credential_store_refused(story->store, "r.test"); /* of what was never asked for */
+	assert_password(story, "p1");
+	credential_store_refused(story->store, "other.test");
+	assert_password(story, "p1");
+	credential_store_refused(story->store, "r.test");
+	credential_store_refused(story->store, "r.test");
+	assert_password(story, "p2");
+	credential_store_refused(story->store, "r.test");
+	assert_password(story, "p2");
+}
+
+/* covers: CRED-11 */
+static void helper_is_asked_again_once_for_what_was_refused(void **state)
 {
 	(void)state;
-	tell("{\"credsStore\":\"x\"}", ANSWER, forget_too_early);
+	tell("{\"credsStore\":\"x\"}",
+		"echo >>asked\nn=$(grep -c '' asked)\necho '{\"Username\":\"u\",\"Secret\":\"p'$n'\"}'", refuse_twice);
+}
+
+/* covers: CRED-13, CRED-14, T-24 */
+static void files_are_read_and_no_more(void **state)
+{
+	static const char text[] =
+		"{\"HttpHeaders\":{\"Authorization\":\"Basic eDp5\"},\"auths\":{\"r.test\":{\"auth\":"
+		"\"dTpw\"}}}";
+	struct stat before, after;
+	(void)state;
+	auto_free char *path = put(".docker/config.json", text, 0400);
+	assert_int_equal(stat(path, &before), 0);
+	assert_user(NULL, "u");
+	assert_int_equal(stat(path, &after), 0);
+	assert_memory_equal(&before.st_mtim, &after.st_mtim, sizeof before.st_mtim);
+	assert_file(".docker/config.json", text);
 }
 
 int main(void)
@@ -455,7 +591,12 @@ int main(void)
 		IN_HOME(helper_of_a_host_must_be_installed),
 		IN_HOME(helper_named_by_a_path_is_refused),
 		IN_HOME(helper_that_never_ends_its_answer_is_killed),
-		IN_HOME(helper_is_not_asked_again_within_a_minute),
+		IN_HOME(helper_is_asked_again_once_for_what_was_refused),
+		IN_HOME(helper_that_knows_nothing_leaves_it_to_auths),
+		IN_HOME(environment_comes_before_helpers_and_files),
+		IN_HOME(environment_that_is_broken_is_told_without_its_secrets),
+		IN_HOME(helper_that_hangs_is_killed_with_what_it_started),
+		IN_HOME(files_are_read_and_no_more),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

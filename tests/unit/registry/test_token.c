@@ -1,4 +1,3 @@
-/* covers: TOK-7, TOK-9, TOK-11, TOK-12, T-12, T-20, T-21, T-25, AUTH-14, AUTH-15, AUTH-16 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,6 +19,9 @@
 /* --- the reply ------------------------------------------------------------------------------------------------------
  */
 
+#define NOW_S 1700000000 /* 2023-11-14T22:13:20Z */
+
+/* covers: TOK-7, TOK-10, TOK-16, T-25 */
 static void token_is_taken_from_what_servers_send(void **state)
 {
 	static const struct {
@@ -36,6 +38,9 @@ static void token_is_taken_from_what_servers_send(void **state)
 		{"{\"token\":\"a\",\"expires_in\":null}", "a", 60, "null"},
 		{"{\"token\":\"a\",\"scope\":[],\"refresh_token\":\"x\",\"issued_at\":\"y\"}", "a", 60, "others"},
 		{"{\"token\":\"aZ09-._~+/==\"}", "aZ09-._~+/==", 60, "all of the grammar"},
+		{"{\"token\":\"ghp_bm90IGEgSldU==\"}", "ghp_bm90IGEgSldU==", 60, "GHCR: no JWT (TOK-10)"},
+		{"{\"token\":\"e30.e30.\"}", "e30.e30.", 60, "a JWT that says nothing is not looked into"},
+		{"{\"token\":\"a\",\"refresh_token\":7}", "a", 60, "what we do not keep is not judged (TOK-16)"},
 		{"{\"token\":\"a\",\"expires_in\":-1}", NULL, 0, "negative"},
 		{"{\"token\":\"a\",\"expires_in\":99999999999999}", NULL, 0, "absurd"},
 		{"{\"token\":\"a\",\"expires_in\":1e9}", NULL, 0, "an exponent"},
@@ -55,7 +60,7 @@ static void token_is_taken_from_what_servers_send(void **state)
 	for (size_t i = 0; i < array_count(rows); i++) {
 		struct token_reply reply = {0};
 		struct error err = {.kind = ERR_NONE};
-		bool ok = token_reply_parse(rows[i].body, strlen(rows[i].body), &reply, &err);
+		bool ok = token_reply_parse(rows[i].body, strlen(rows[i].body), NOW_S, &reply, &err);
 		if (ok != (rows[i].token != NULL))
 			fail_msg("%s: %s", rows[i].why, err.text);
 		if (!ok && (err.kind != ERR_UNAUTHORIZED || strstr(err.text, "hunter2")))
@@ -74,15 +79,76 @@ static void token_longer_than_a_header_is_refused(void **state)
 		auto_free char *token = memory_new(LIMIT_TOKEN_BYTES + 2, 1);
 		memset(token, 'x', LIMIT_TOKEN_BYTES + over);
 		auto_free char *body = memory_format("{\"token\":\"%s\"}", token);
-		assert_int_equal(token_reply_parse(body, strlen(body), &reply, NULL), over == 0);
+		assert_int_equal(token_reply_parse(body, strlen(body), NOW_S, &reply, NULL), over == 0);
 	}
 	token_reply_release(&reply);
+}
+
+/* covers: TOK-7 */
+static void reply_without_a_token_is_told_by_its_keys(void **state)
+{
+	static const struct {
+		const char *body, *says;
+	} rows[] = {
+		{"{}", "neither token nor access_token, but nothing"},
+		{"{\"jwt\":\"hunter2\",\"expires_in\":3}", "neither token nor access_token, but jwt, expires_in"},
+		{"{\"a\\u001b[2J\":\"hunter2\"}", "but a\\x1b[2J"},
+	};
+	(void)state;
+	for (size_t i = 0; i < array_count(rows); i++) {
+		struct token_reply reply = {0};
+		struct error err = {.kind = ERR_NONE};
+		assert_false(token_reply_parse(rows[i].body, strlen(rows[i].body), NOW_S, &reply, &err));
+		if (!strstr(err.text, rows[i].says) || strstr(err.text, "hunter2"))
+			fail_msg("%s", err.text);
+	}
+}
+
+/* covers: TOK-8 */
+static void issued_at_shortens_a_life_and_never_ends_it(void **state)
+{
+	static const struct {
+		const char *issued_at;
+		int64_t life_s;
+		const char *why;
+	} rows[] = {
+		{"\"2023-11-14T22:13:20Z\"", 300, "now"},
+		{"\"2023-11-14T22:12:20Z\"", 240, "a minute ago"},
+		{"\"2023-11-14T22:12:20.123456789Z\"", 240, "a fraction: distribution"},
+		{"\"2023-11-14T23:12:20+01:00\"", 240, "another zone"},
+		{"\"2023-11-14T14:42:20-07:30\"", 240, "behind"},
+		{"\"2023-11-14T22:08:21Z\"", 1, "a second is left"},
+		{"\"2023-11-14T22:08:20Z\"", 300, "over already: the clocks differ"},
+		{"\"2001-01-01T00:00:00Z\"", 300, "long over"},
+		{"\"0001-01-01T00:00:00Z\"", 300, "Go's zero time"},
+		{"\"2023-11-14T22:13:21Z\"", 300, "in the future"},
+		{"\"2023-11-14 22:12:20Z\"", 300, "no RFC 3339"},
+		{"\"2023-11-14T22:12:20\"", 300, "no zone"},
+		{"\"2023-11-14T22:12:20Zx\"", 300, "more behind it"},
+		{"\"2023-11-14T22:12:20+1\"", 300, "half a zone"},
+		{"\"\"", 300, "nothing"},
+		{"1699999940", 300, "a number"},
+		{"null", 300, "null"},
+	};
+	(void)state;
+	for (size_t i = 0; i < array_count(rows); i++) {
+		struct token_reply reply = {0};
+		struct error err;
+		auto_free char *body =
+			memory_format("{\"token\":\"a\",\"expires_in\":300,\"issued_at\":%s}", rows[i].issued_at);
+		if (!token_reply_parse(body, strlen(body), NOW_S, &reply, &err))
+			fail_msg("%s: %s", rows[i].why, err.text);
+		if (reply.life_s != rows[i].life_s)
+			fail_msg("%s: %d s", rows[i].why, (int)reply.life_s);
+		token_reply_release(&reply);
+	}
 }
 
 /* --- policy ---------------------------------------------------------------------------------------------------------
  */
 
-static void credentials_go_to_the_registrys_own_host_alone(void **state)
+/* covers: AUTH-14, AUTH-16, T-12, T-18 */
+static void credentials_go_to_the_registrys_own_origin_alone(void **state)
 {
 	static const struct {
 		const char *registry, *realm;
@@ -91,8 +157,12 @@ static void credentials_go_to_the_registrys_own_host_alone(void **state)
 	} rows[] = {
 		{"https://r.test/v2/", "https://r.test/token", true, true, "the same origin"},
 		{"https://r.test/v2/", "https://r.test/artifactory/api/docker/x/v2/token?a=b", true, true, "AUTH-16"},
-		{"https://r.test:5000/v2/", "https://r.test:5001/auth", true, true, "another port of the host"},
-		{"http://r.test:5000/v2/", "http://r.test:5001/auth", true, true, "all of it plain"},
+		{"https://r.test:5000/v2/", "https://r.test:5000/auth", true, true, "the same port"},
+		{"https://r.test:5050/v2/", "https://r.test/jwt/auth", true, true, "GitLab at home: the usual port"},
+		{"https://r.test:5000/v2/", "https://r.test:5001/auth", true, false, "anybody's port of the host"},
+		{"https://r.test/v2/", "https://r.test:8443/auth", true, false, "from the usual port to another"},
+		{"http://r.test:5000/v2/", "http://r.test/auth", true, true, "the usual port, plain"},
+		{"http://r.test:5000/v2/", "http://r.test:5001/auth", true, false, "another port, plain"},
 		{"http://r.test/v2/", "https://r.test/auth", true, true, "from http up to https"},
 		{"https://registry-1.docker.io/v2/", "https://auth.docker.io/token", true, true, "the built-in pair"},
 		{"https://registry-1.docker.io/v2/", "https://auth.docker.io.evil/token", true, false, "a look-alike"},
@@ -114,13 +184,79 @@ static void credentials_go_to_the_registrys_own_host_alone(void **state)
 	(void)state;
 	for (size_t i = 0; i < array_count(rows); i++)
 		for (int with = 0; with <= 1; with++) {
-			struct token_server server = {.realm = rows[i].realm, .registry_url = rows[i].registry};
+			struct token_server server = {
+				.realm = rows[i].realm, .registry_url = rows[i].registry, .domain = "r.test"};
 			struct error err = {.kind = ERR_NONE};
 			bool want = with ? rows[i].with_credentials : rows[i].anonymous;
 			if (token_server_judge(&server, with, &err) != want)
 				fail_msg("%s (%d): %s", rows[i].why, with, err.text);
 			assert_int_equal(err.kind, want ? ERR_NONE : ERR_REFUSED);
 		}
+}
+
+/* covers: T-12, T-19 */
+static void configuration_may_name_a_token_server(void **state)
+{
+	static const struct {
+		const char *registry, *allowed, *realm;
+		bool may;
+		const char *why;
+	} rows[] = {
+		{"https://r.test/", "gitlab.com", "https://gitlab.com/jwt/auth", true, "GitLab"},
+		{"https://r.test/", "gitlab.com", "https://GitLab.com./jwt/auth", true, "written otherwise"},
+		{"https://r.test/", "gitlab.com", "https://gitlab.com:443/jwt/auth", true, "the usual port"},
+		{"https://r.test/", "auth.test:8443", "https://auth.test:8443/t", true, "a port"},
+		{"https://r.test/", "[::1]:8443", "https://[::1]:8443/t", true, "IPv6"},
+		{"http://r.test/", "auth.test:8080", "http://auth.test:8080/t", true, "plain to plain"},
+		{"https://r.test/", "auth.test", "https://auth.test:8443/t", false, "another port"},
+		{"https://r.test/", "auth.test:8443", "https://auth.test/t", false, "not the usual port"},
+		{"https://r.test/", "gitlab.com", "https://gitlab.com.evil/t", false, "longer"},
+		{"https://r.test/", "gitlab.com", "https://x.gitlab.com/t", false, "a sub-domain"},
+		{"https://r.test/", "gitlab.com", "https://gitlab.co/t", false, "shorter"},
+		{"https://r.test/", "gitlab.com", "https://gitlab.com@evil/t", false, "userinfo"},
+		{"https://r.test/", "gitlab.com", "http://gitlab.com/t", false, "never down to http"},
+		{"https://r.test/", "other.test", "https://gitlab.com/t", false, "another"},
+	};
+	(void)state;
+	for (size_t i = 0; i < array_count(rows); i++) {
+		const char *const realms[] = {"first.test", rows[i].allowed};
+		struct token_server server = {.realm = rows[i].realm,
+			.registry_url = rows[i].registry,
+			.domain = "r.test",
+			.realms = realms,
+			.realm_count = 2};
+		if (token_server_judge(&server, true, NULL) != rows[i].may)
+			fail_msg("%s", rows[i].why);
+	}
+}
+
+/* covers: T-12, AUTH-15 */
+static void refusal_names_the_realm_and_the_line_to_add(void **state)
+{
+	static const struct {
+		const char *registry, *realm, *says;
+	} rows[] = {
+		{"https://r.test/", "https://gitlab.com/jwt/auth?x=hunter2",
+			"the registry names the token server https://gitlab.com/jwt/auth; credentials are not sent to "
+			"another origin; if they belong there, write under registries, r.test: `realms: "
+			"[\"gitlab.com\"]`"},
+		{"https://r.test/", "https://a.test:8443/t", "`realms: [\"a.test:8443\"]`"},
+		{"http://r.test/", "http://a.test/t", "`realms: [\"a.test\"]`"},
+		{"https://r.test/", "https://[2001:db8::1]:8443/t", "`realms: [\"[2001:db8::1]:8443\"]`"},
+		{"https://r.test/", "null://r.test/v2/token",
+			"the registry names the token server null://r.test/v2/token: the URL is neither https nor "
+			"http; what it says of itself is wrong"},
+	};
+	(void)state;
+	for (size_t i = 0; i < array_count(rows); i++) {
+		struct token_server server = {
+			.realm = rows[i].realm, .registry_url = rows[i].registry, .domain = "r.test"};
+		struct error err = {.kind = ERR_NONE};
+		assert_false(token_server_judge(&server, true, &err));
+		assert_int_equal(err.kind, ERR_REFUSED);
+		if (!strstr(err.text, rows[i].says) || strstr(err.text, "hunter2"))
+			fail_msg("%s", err.text);
+	}
 }
 
 /* --- the cache ------------------------------------------------------------------------------------------------------
@@ -186,6 +322,7 @@ static void use_one_for_its_life(struct story *story)
 	assert_token(story, "b", "t2");
 }
 
+/* covers: TOK-9, TOK-11, T-21 */
 static void token_is_renewed_at_three_quarters_of_its_life(void **state)
 {
 	(void)state;
@@ -223,6 +360,7 @@ static void want_at_once(struct story *story)
 	assert_int_equal(story->fetched, 1);
 }
 
+/* covers: TOK-12 */
 static void many_who_need_a_token_share_one_fetch(void **state)
 {
 	(void)state;
@@ -320,7 +458,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(token_is_taken_from_what_servers_send),
 		cmocka_unit_test(token_longer_than_a_header_is_refused),
-		cmocka_unit_test(credentials_go_to_the_registrys_own_host_alone),
+		cmocka_unit_test(reply_without_a_token_is_told_by_its_keys),
+		cmocka_unit_test(issued_at_shortens_a_life_and_never_ends_it),
+		cmocka_unit_test(credentials_go_to_the_registrys_own_origin_alone),
+		cmocka_unit_test(configuration_may_name_a_token_server),
+		cmocka_unit_test(refusal_names_the_realm_and_the_line_to_add),
 		cmocka_unit_test(token_is_renewed_at_three_quarters_of_its_life),
 		cmocka_unit_test(token_that_was_refused_is_dropped_and_no_other),
 		cmocka_unit_test(many_who_need_a_token_share_one_fetch),
