@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 bool str_starts_with(const char *text, const char *prefix)
 {
@@ -101,6 +102,15 @@ const char *str_format_duration(int64_t milliseconds, char out[16])
 		snprintf(out, 16, "%ldm%02lds", seconds / 60, seconds % 60);
 	else
 		snprintf(out, 16, "%ldh%02ldm", seconds / 3600 % 100000, seconds / 60 % 60);
+	return out;
+}
+
+const char *str_format_time(int64_t milliseconds, char out[32])
+{
+	struct tm broken_down;
+	time_t seconds = (time_t)(milliseconds / 1000);
+	if (!gmtime_r(&seconds, &broken_down) || strftime(out, 32, "%Y-%m-%d %H:%M:%SZ", &broken_down) == 0)
+		snprintf(out, 32, "%lld ms", (long long)milliseconds);
 	return out;
 }
 

@@ -31,6 +31,9 @@ const char *str_format_bytes(int64_t bytes, char out[16]);
 /** 83500 -> "1m23s". Writes into @out (at least 16 bytes) and returns it. */
 const char *str_format_duration(int64_t milliseconds, char out[16]);
 
+/** Milliseconds since 1970 -> "2026-11-25 03:10:20Z". Writes into @out (at least 32 bytes) and returns it. */
+const char *str_format_time(int64_t milliseconds, char out[32]);
+
 /**
  * Make foreign text fit for one line of a log or a terminal (T-73): control bytes, DEL, C1, bidirectional controls
  * and bytes that are not UTF-8 become \xNN or \u{N}; what is more than @out_size - 1 bytes is cut at a character.

@@ -67,6 +67,8 @@ int command_sync(const struct arguments *arguments);
 int command_copy(const struct arguments *arguments);
 int command_tags(const struct arguments *arguments);
 int command_inspect(const struct arguments *arguments);
+int command_status(const struct arguments *arguments);
+int command_explain(const struct arguments *arguments);
 int command_config_check(const struct arguments *arguments);
 
 /* --- what the commands share (common.c) ------------------------------------------------------------------------------

@@ -34,6 +34,8 @@ static const enum option_id copy_options[] = {OPTION_PLATFORM, OPTION_VERIFY, OP
 static const enum option_id tags_options[] = {OPTION_CONFIG, OPTION_HELP, OPTION_COUNT};
 static const enum option_id inspect_options[] = {
 	OPTION_PLATFORM, OPTION_CONFIG, OPTION_JSON, OPTION_HELP, OPTION_COUNT};
+static const enum option_id status_options[] = {OPTION_CONFIG, OPTION_JSON, OPTION_HELP, OPTION_COUNT};
+static const enum option_id explain_options[] = {OPTION_CONFIG, OPTION_HELP, OPTION_COUNT};
 static const enum option_id check_options[] = {OPTION_HELP, OPTION_COUNT};
 
 const struct command commands[] = {
@@ -68,6 +70,22 @@ const struct command commands[] = {
 		"  dray inspect docker.io/library/alpine:3.20\n"
 		"  dray inspect --platform linux/arm64 --json oci:/srv/air-gap:docker.io/library/alpine:3.20\n",
 		inspect_options, command_inspect},
+	{"status", "[RUN]", 0, 1, "show how a run went, or how far it is",
+		"Reads the state file of the configuration, which a run may be writing meanwhile, and contacts "
+		"nothing.\n"
+		"RUN is the number of a run; without it, the last one is shown: when it ran, what it did, and what "
+		"failed\n"
+		"and why. Exits with 0 if it can tell, whatever it tells.",
+		"  dray status\n"
+		"  dray status --config mirror.yaml 17\n"
+		"  dray status --json | jq .exit_code\n",
+		status_options, command_status},
+	{"explain", "REFERENCE", 1, 1, "show what happened to an image, and when",
+		"Reads the state file of the configuration and tells of every run that copied the image or failed to.\n"
+		"REFERENCE is its name at the source or at a target. Runs that found it unchanged leave no record.",
+		"  dray explain docker.io/library/alpine:3.20\n"
+		"  dray explain --config mirror.yaml registry.internal:5000/mirror/library/alpine:3.20\n",
+		explain_options, command_explain},
 	{"config check", "[CONFIG]", 0, 1, "check a configuration, contacting nothing",
 		"Reports every error as FILE:LINE:COLUMN: TEXT, and exits with 2 if there is one.",
 		"  dray config check /etc/dray/dray.yaml\n", check_options, command_config_check},

@@ -123,6 +123,14 @@ static void put_failures(json_t *root, const struct report *report)
 	}
 }
 
+static void print(const json_t *root)
+{
+	auto_free char *text = json_dumps(root, JSON_INDENT(2));
+	if (!text)
+		memory_exhausted();
+	puts(text);
+}
+
 void report_print_json(const struct report *report, int exit_code)
 {
 	auto_json json_t *root = json_object();
@@ -137,8 +145,52 @@ void report_print_json(const struct report *report, int exit_code)
 	put_requests(root, report->requests);
 	put_notices(root, report);
 	put_failures(root, report);
-	auto_free char *text = json_dumps(root, JSON_INDENT(2));
-	if (!text)
-		memory_exhausted();
-	puts(text);
+	print(root);
+}
+
+static void put_totals(json_t *root, const struct run_totals *totals)
+{
+	json_t *images = add_object(root, "images");
+	put_integer(images, "total", totals->images);
+	put_integer(images, "copied", totals->copied);
+	put_integer(images, "unchanged", totals->unchanged);
+	put_integer(images, "failed", totals->failed);
+	json_t *bytes = add_object(root, "bytes");
+	put_integer(bytes, "downloaded", totals->downloaded_bytes);
+	put_integer(bytes, "uploaded", totals->uploaded_bytes);
+}
+
+static json_t *failed_job(const struct history_job *job)
+{
+	json_t *row = json_object();
+	put_text(row, "source", job->source);
+	put_text(row, "target", *job->target ? job->target : NULL);
+	put_text(row, "stage", job->stage);
+	put_text(row, "kind", job->error_kind);
+	put_text(row, "message", job->error_text);
+	return row;
+}
+
+void report_print_history(const struct history *history)
+{
+	const struct history_run *run = &history->run;
+	auto_json json_t *root = json_object();
+	auto_free char *id = memory_format("%lld", (long long)run->id);
+	bool finished = run->finished_ms > 0;
+	put_text(root, "run", id);
+	json_object_set_new(root, "running", json_boolean(!finished && history->held));
+	put_time(root, "started", run->started_ms);
+	if (finished) {
+		put_time(root, "finished", run->finished_ms);
+		put_integer(root, "exit_code", run->exit_code);
+		put_totals(root, &run->totals);
+	} else {
+		put_text(root, "finished", NULL);
+		put_text(root, "exit_code", NULL);
+	}
+	json_t *failures = json_array();
+	json_object_set_new(root, "failures", failures);
+	for (size_t i = 0; i < history->job_count; i++)
+		json_array_append_new(failures, failed_job(&history->jobs[i]));
+	print(root);
 }

@@ -8,6 +8,8 @@
 
 #include "base/error.h"
 
+#include <stddef.h>
+
 struct state_lock {
 	int fd;
 	bool was_signed; /* a run of ours had this state before */
@@ -20,5 +22,11 @@ must_check bool state_lock_take(const char *state_path, struct state_lock *lock,
 must_check bool state_lock_sign(struct state_lock *lock, struct error *err);
 
 void state_lock_release(struct state_lock *lock);
+
+/**
+ * Does a run hold the lock of the state at @state_path? Asks the kernel without locking, so that a run which starts at
+ * this moment is not turned away. @holder gets what its holder, or the last one, wrote there; "" without a lock file.
+ */
+bool state_lock_is_held(const char *state_path, char *holder, size_t holder_size);
 
 #endif

@@ -17,6 +17,16 @@ static void list_failed(struct job *job, struct error *err)
 	error_wrap(err, "%s", name);
 	job->run->report.unlisted++;
 	log_error("%s", err->text);
+	struct job_record record = {
+		.source = name,
+		.target = "",
+		.outcome = "failed",
+		.stage = "list",
+		.error_kind = error_kind_name(err->kind),
+		.error_text = err->text,
+	};
+	if (!job->run->dry_run)
+		store_job(job->run->store, &record);
 	report_add_failure(&job->run->report, name, NULL, "list", SIDE_SOURCE, err);
 }
 
