@@ -6,6 +6,7 @@
 #include "config/location.h"
 #include "config/schema.h"
 #include "config/selection.h"
+#include "oci/template.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -149,7 +150,12 @@ static bool is_onto_itself(const struct config_repository *source, const struct 
 {
 	if (source->is_layout || target->is_layout)
 		return source->is_layout && target->is_layout && str_is(source->directory, target->directory);
-	return str_is(source->domain, target->domain) && str_is(source->repository, target->repository);
+	if (!str_is(source->domain, target->domain))
+		return false;
+	if (source->is_pattern) /* or among what it will list next time */
+		return templates_may_meet(
+			source->repository, TEMPLATE_REPOSITORY, source->repository, target->repository);
+	return str_is(source->repository, target->repository);
 }
 
 static void note_target(
@@ -162,7 +168,10 @@ static void note_target(
 				"duplicate target: %.200s is a target of this entry already, in line %d", name,
 				repository->targets[i].place.line);
 	if (is_onto_itself(repository, target))
-		problems_add(assembly->problems, target->place, "%.200s would be copied onto itself", name);
+		problems_add(assembly->problems, target->place,
+			repository->is_pattern ? "%.200s would be among its own sources"
+					       : "%.200s would be copied onto itself",
+			name);
 }
 
 static void add_target(
@@ -209,6 +218,9 @@ static void set_names(struct assembly *assembly, const struct node *entry, struc
 		repository->targets[i].bare_tags = repository->targets[i].is_layout;
 		any |= repository->targets[i].is_layout;
 	}
+	if (any && repository->is_pattern)
+		problems_add(assembly->problems, node_get(entry, "names")->key_place,
+			"\"names: tag\" is for a layout of one repository, and the source is a pattern");
 	if (!any && repository->target_count > 0)
 		problems_add(assembly->problems, node_get(entry, "names")->key_place,
 			"\"names\" is for layouts, and no target of this entry is one");

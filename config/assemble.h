@@ -15,7 +15,6 @@ void conflicts_find(const struct config *config, struct problems *problems);
 
 /** Free what is in them, and leave zero. */
 void config_target_release(struct config_target *target);
-void config_repository_release(struct config_repository *repository);
 
 /** Are they one host, up to case and the port 443 (REF-11)? */
 bool config_same_host(const char *a, const char *b);

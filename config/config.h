@@ -41,7 +41,7 @@ struct config_target {
 	bool is_layout;
 	char *domain; /* registry: "registry.internal:5000" */
 	/* registry: "mirror/library/alpine"; layout: the name under which images stand in it; for a source that is a
-	 * layout: the prefix of its own names, "" for none */
+	 * layout: the prefix of its own names, "" for none; for a pattern: with {repository} in it (oci/template.h) */
 	char *repository;
 	char *directory; /* layout: absolute path */
 	bool bare_tags;  /* layout: names: tag */
@@ -52,6 +52,7 @@ struct tag_filter; /* selection.h */
 
 struct config_repository {
 	bool is_layout;            /* a source of `oci:DIR` */
+	bool is_pattern;           /* all repositories below the prefix @repository ("": all of the host) */
 	char *domain, *repository; /* of a registry source, canonical */
 	char *directory;           /* of a layout source */
 	char *tag;                 /* or NULL: `source: repo:tag` takes that one alone */

@@ -1,13 +1,17 @@
 /*
  * Entries that would write over one another (DESIGN 6). Every entry claims its targets; claims are sorted, so that
- * those on one target stand together, whatever the number of entries.
+ * those on one target stand together, whatever the number of entries. What a pattern of repositories will find is not
+ * known before the run: it claims all that it may write, and is compared with each other entry.
  */
 #include "base/memory.h"
 #include "base/str.h"
 #include "config/assemble.h"
 #include "config/location.h"
+#include "oci/template.h"
 
 #include <string.h>
+
+enum { PATTERNS_MAX = 256 }; /* each is compared with every other entry */
 
 struct claim {
 	char *target, *source;
@@ -117,6 +121,70 @@ static void judge(struct claims *claims, void (*group)(const struct claim *, siz
 	claims_release(claims);
 }
 
+/* --- patterns -------------------------------------------------------------------------------------------------- */
+
+static bool same_place(const struct config_target *a, const struct config_target *b)
+{
+	if (a->is_layout || b->is_layout)
+		return a->is_layout && b->is_layout && str_is(a->directory, b->directory);
+	return str_is(a->domain, b->domain);
+}
+
+/*
+ * May @pattern write to a target of @other's? *same: then it is the same source repository there. Of an entry for one
+ * tag that is no conflict: it is the same tag.
+ */
+static bool meets(const struct config_repository *pattern, const struct config_target *target,
+	const struct config_repository *other, const struct config_target *other_target, bool *same)
+{
+	if (!same_place(target, other_target) || other->is_layout)
+		return false;
+	if (other->is_pattern) {
+		*same = str_is(pattern->domain, other->domain) && str_is(target->repository, other_target->repository);
+		return templates_may_meet(
+			pattern->repository, target->repository, other->repository, other_target->repository);
+	}
+	auto_free char *from = template_match(target->repository, other_target->repository);
+	if (!from || !prefix_covers(pattern->repository, from))
+		return false;
+	*same = str_is(pattern->domain, other->domain) && str_is(from, other->repository);
+	return !*same || (!other->tag && digest_is_empty(&other->digest));
+}
+
+static void judge_pair(const struct config_repository *pattern, const struct config_target *target,
+	const struct config_repository *other, const struct config_target *other_target, struct problems *problems)
+{
+	bool same = false;
+	if (!meets(pattern, target, other, other_target, &same))
+		return;
+	const struct config_repository *earlier = pattern < other ? pattern : other;
+	const struct config_repository *later = pattern < other ? other : pattern;
+	auto_free char *source = location_source_name(earlier);
+	auto_free char *place = location_target_name(pattern < other ? other_target : target);
+	if (same)
+		problems_add(problems, later->place, "duplicate entry: %.200s is already a target of %.200s in line %d",
+			place, source, earlier->place.line);
+	else if (!pattern->merge || !other->merge)
+		problems_add(problems, later->place,
+			"%.200s may be a target of %.200s in line %d, too; mixing two sources needs \"merge: true\" in "
+			"both",
+			place, source, earlier->place.line);
+}
+
+/* With each exact entry, and with the patterns behind it. */
+static void judge_pattern(
+	const struct config *config, const struct config_repository *pattern, struct problems *problems)
+{
+	for (size_t i = 0; i < config->repository_count; i++) {
+		const struct config_repository *other = &config->repositories[i];
+		if (other == pattern || (other->is_pattern && other < pattern))
+			continue;
+		for (size_t a = 0; a < pattern->target_count; a++)
+			for (size_t b = 0; b < other->target_count; b++)
+				judge_pair(pattern, &pattern->targets[a], other, &other->targets[b], problems);
+	}
+}
+
 void conflicts_find(const struct config *config, struct problems *problems)
 {
 	struct claims targets = {0}, directories = {0};
@@ -124,12 +192,24 @@ void conflicts_find(const struct config *config, struct problems *problems)
 		const struct config_repository *entry = &config->repositories[i];
 		for (size_t j = 0; j < entry->target_count; j++) {
 			const struct config_target *target = &entry->targets[j];
-			claims_add(&targets, location_target_name(target), entry, target->bare_tags);
+			if (!entry->is_pattern)
+				claims_add(&targets, location_target_name(target), entry, target->bare_tags);
 			if (target->is_layout)
 				claims_add(&directories, memory_format("oci:%s", target->directory), entry,
 					target->bare_tags);
 		}
 	}
 	judge(&targets, judge_sources, problems);
+	size_t patterns = 0;
+	for (size_t i = 0; i < config->repository_count; i++) {
+		const struct config_repository *entry = &config->repositories[i];
+		if (!entry->is_pattern)
+			continue;
+		if (++patterns > PATTERNS_MAX) {
+			problems_add(problems, entry->place, "more than %d patterns of repositories", PATTERNS_MAX);
+			break;
+		}
+		judge_pattern(config, entry, problems);
+	}
 	judge(&directories, judge_names, problems);
 }

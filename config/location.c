@@ -4,10 +4,12 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/str.h"
+#include "oci/template.h"
 
 #include <string.h>
 
 #define SCHEME_LAYOUT "oci:"
+#define SCHEME_DOCKER "docker://"
 
 static void reference_release_pointer(struct reference *reference)
 {
@@ -69,6 +71,27 @@ static bool parse_layout(const char *text, const char *folder, char **directory,
 
 /* --- sources --------------------------------------------------------------------------------------------------- */
 
+/* A host, a prefix, a star. The host is always there: nothing is below one of Docker Hub's short names. */
+static bool parse_pattern(const char *text, struct config_repository *repository, struct error *err)
+{
+	const char *name = str_starts_with(text, SCHEME_DOCKER) ? text + strlen(SCHEME_DOCKER) : text;
+	size_t length = strlen(name), host_length = strcspn(name, "/");
+	if (!str_ends_with(name, "/*") || strchr(name, '*') != name + length - 1)
+		return error_set(err, ERR_INVALID,
+			"\"%.200s\": the pattern of repositories is HOST/PREFIX/*, for all below PREFIX, or HOST/*",
+			text);
+	auto_free char *host = memory_text_of(name, host_length);
+	auto_free char *sample = memory_format("%.*sa", (int)length - 1, name);
+	auto_reference struct reference reference = {0};
+	if (!location_host(host, &repository->domain, err) || !reference_parse(sample, &reference, err))
+		return error_wrap(err, "\"%.200s\"", text);
+	bool has_prefix = host_length + 2 < length;
+	repository->is_pattern = true;
+	repository->repository =
+		memory_text_of(reference.repository, has_prefix ? strlen(reference.repository) - strlen("/a") : 0);
+	return true;
+}
+
 bool location_source(const char *text, const char *folder, struct config_repository *repository, struct error *err)
 {
 	if (!refuse_later(text, err))
@@ -78,8 +101,7 @@ bool location_source(const char *text, const char *folder, struct config_reposit
 		return parse_layout(text, folder, &repository->directory, err);
 	}
 	if (strchr(text, '*'))
-		return error_set(err, ERR_UNSUPPORTED,
-			"\"%.200s\": patterns of repositories are not supported by this version", text);
+		return parse_pattern(text, repository, err);
 	auto_reference struct reference reference = {0};
 	if (!reference_parse(text, &reference, err))
 		return false;
@@ -94,7 +116,9 @@ char *location_source_name(const struct config_repository *repository)
 {
 	if (repository->is_layout)
 		return memory_format("oci:%s", repository->directory);
-	const char *digest = repository->digest.text;
+	const char *digest = repository->digest.text, *prefix = repository->repository;
+	if (repository->is_pattern)
+		return memory_format("%s/%s%s*", repository->domain, prefix, *prefix ? "/" : "");
 	return memory_format("%s/%s%s%s%s%s", repository->domain, repository->repository, repository->tag ? ":" : "",
 		repository->tag ? repository->tag : "", *digest ? "@" : "", digest);
 }
@@ -116,8 +140,10 @@ bool location_host(const char *text, char **domain, struct error *err)
 static bool append_placeholder(
 	const char *name, size_t length, const struct config_repository *source, struct buf *out, struct error *err)
 {
-	if (length == strlen("repository") && strncmp(name, "repository", length) == 0)
-		return buf_append(out, source->repository, strlen(source->repository), err);
+	if (length == strlen("repository") && strncmp(name, "repository", length) == 0) {
+		const char *path = source->is_pattern ? TEMPLATE_REPOSITORY : source->repository;
+		return buf_append(out, path, strlen(path), err);
+	}
 	if (length != strlen("registry") || strncmp(name, "registry", length) != 0)
 		return error_set(err, ERR_INVALID, "unknown placeholder {%.*s}; there are {registry} and {repository}",
 			(int)length, name);
@@ -186,16 +212,41 @@ static bool parse_target_of_layout(const char *name, struct config_target *targe
 	return true;
 }
 
+/* The repositories are known when they are listed: @whole gets a place for each one's path. */
+static bool parse_target_of_pattern(struct buf *whole, struct config_target *target, struct error *err)
+{
+	const char *place = strstr(buf_peek(whole), TEMPLATE_REPOSITORY);
+	if (place && strstr(place + 1, TEMPLATE_REPOSITORY))
+		return error_set(err, ERR_INVALID, "{repository} twice, and the source is a pattern");
+	if (!place && !buf_appendf(whole, err, "/%s", TEMPLATE_REPOSITORY))
+		return false;
+	auto_free char *sample = template_fill(buf_peek(whole), "a/a");
+	if (!parse_target(sample, target, err))
+		return false;
+	const char *path = strchr(buf_peek(whole), '/');
+	free(target->repository);
+	target->repository = memory_text(path ? path + 1 : "");
+	if (strstr(target->repository, TEMPLATE_REPOSITORY))
+		return true;
+	free(target->repository);
+	free(target->domain);
+	target->repository = target->domain = NULL;
+	return error_set(
+		err, ERR_INVALID, "\"%.200s\": {repository} is for the path, not for the host", buf_peek(whole));
+}
+
 static bool registry_target(const char *text, enum location_use use, const struct config_repository *source,
 	struct config_target *target, struct error *err)
 {
-	const char *name = str_starts_with(text, "docker://") ? text + strlen("docker://") : text;
+	const char *name = str_starts_with(text, SCHEME_DOCKER) ? text + strlen(SCHEME_DOCKER) : text;
 	if (source->is_layout)
 		return parse_target_of_layout(name, target, err);
 	auto_buf struct buf whole;
 	buf_init(&whole, LIMIT_CONFIG_FILE_BYTES);
 	if (!fill_template(name, source, &whole, err))
 		return false;
+	if (source->is_pattern)
+		return parse_target_of_pattern(&whole, target, err);
 	bool is_template = strchr(name, '{');
 	if (use == LOCATION_PREFIX && !is_template && !buf_appendf(&whole, err, "/%s", source->repository))
 		return false;
@@ -212,8 +263,8 @@ bool location_target(const char *text, enum location_use use, const char *folder
 	if (!parse_layout(text, folder, &target->directory, err))
 		return false;
 	target->is_layout = true;
-	target->repository =
-		source->is_layout ? memory_text("") : memory_format("%s/%s", source->domain, source->repository);
+	const char *path = source->is_pattern ? TEMPLATE_REPOSITORY : source->repository;
+	target->repository = source->is_layout ? memory_text("") : memory_format("%s/%s", source->domain, path);
 	return true;
 }
 

@@ -12,9 +12,15 @@
  */
 char *location_path(const char *folder, const char *path);
 
-/** Fill the source of @repository. ERR_INVALID, or ERR_UNSUPPORTED for kinds of sources to come. */
+/**
+ * Fill the source of @repository: a reference, a prefix with a star, or oci:DIR. ERR_INVALID, or ERR_UNSUPPORTED for
+ * kinds of sources to come.
+ */
 must_check bool location_source(
 	const char *text, const char *folder, struct config_repository *repository, struct error *err);
+
+/** Free what is in it, and leave zero. */
+void config_repository_release(struct config_repository *repository);
 
 enum location_use {
 	LOCATION_PREFIX, /* of `defaults`: the source's path is put behind it, unless it has placeholders */

@@ -16,7 +16,7 @@ static const struct schema names = {.form = SCHEMA_CHOICE, .choices = WORDS("ful
 static const struct schema text = {.form = SCHEMA_TEXT, .what = "a text"};
 static const struct schema path = {.form = SCHEMA_TEXT, .what = "a path"};
 static const struct schema file = {.form = SCHEMA_TEXT, .what = "the path of a file that exists"};
-static const struct schema source = {.form = SCHEMA_TEXT, .what = "a repository or `oci:DIR`"};
+static const struct schema source = {.form = SCHEMA_TEXT, .what = "a repository, `HOST/PREFIX/*` or `oci:DIR`"};
 static const struct schema target = {.form = SCHEMA_TEXT, .what = "a repository or `oci:DIR`"};
 static const struct schema prefix = {.form = SCHEMA_TEXT, .what = "a prefix, a template or `oci:DIR`"};
 static const struct schema pattern = {.form = SCHEMA_TEXT, .what = "a pattern"};

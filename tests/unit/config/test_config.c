@@ -185,6 +185,12 @@ static void a_target_is_resolved_for_its_source(void **state)
 		{"oci:/srv/in", false, "t.io/m", "t.io", "m", NULL, "a layout's names go below"},
 		{"oci:/srv/in", true, "t.io/m", "t.io", "m", NULL, "also below an own target"},
 		{"oci:/srv/in", true, "t.io:5000", "t.io:5000", "", NULL, "or right below the host"},
+		{"a.io/team/*", false, "t.io/m", "t.io", "m/{repository}", NULL, "each goes below (TAG-14)"},
+		{"a.io/team/*", true, "t.io/m", "t.io", "m/{repository}", NULL, "also below an own target"},
+		{"a.io/*", true, "t.io:5000", "t.io:5000", "{repository}", NULL, "or right below the host"},
+		{"docker://a.io:5000/*", false, "t.io/{registry}/{repository}-x", "t.io", "a.io_5000/{repository}-x",
+			NULL, "a template"},
+		{"a.io/team/*", false, "oci:/srv/l", NULL, "a.io/{repository}", "/srv/l", "named by the source"},
 		{"oci:/srv/in", true, "oci:/srv/out", NULL, "", "/srv/out", "layout to layout: its own names"},
 	};
 	for (size_t i = 0; i < array_count(rows); i++) {
@@ -242,6 +248,11 @@ static void entries_that_do_not_collide_are_taken(void **state)
 		"- {source: a.io/x, target: \"oci:/srv/x\"}\n- {source: b.io/x, target: \"oci:/srv/x\"}\n",
 		"- {source: a.io/x, target: \"oci:/srv/x\", names: tag}\n- {source: b.io/x, target: \"oci:/srv/y\"}\n",
 		"- {source: \"oci:/srv/x\", target: t.io/x}\n- {source: \"oci:/srv/y\", target: t.io/y}\n",
+		"- a.io/team/*\n- b.io/crew/*\n- a.io/other\n",
+		"- a.io/team/*\n- a.io/team/app:1\n",
+		"- {source: a.io/team/*, merge: true}\n- {source: b.io/team/*, merge: true}\n",
+		"- {source: a.io/*, merge: true}\n- {source: b.io/x, merge: true}\n",
+		"- {source: t.io/team/*, target: t.io/copy}\n",
 	};
 	for (size_t i = 0; i < array_count(rows); i++) {
 		auto_free char *text = memory_format("version: 1\ndefaults: {target: t.io/p}\nrepos:\n%s", rows[i]);

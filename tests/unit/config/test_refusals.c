@@ -97,8 +97,6 @@ static void a_key_to_come_is_told_from_an_unknown_one(void **state)
 		{LIST "- docker-archive:x.tar\n", "4:3: \"docker-archive:\" is not supported by this version\n"},
 		{LIST "- {source: a.io/x, target: oci-archive:x}\n",
 			"4:28: \"oci-archive:\" is not supported by this version\n"},
-		{LIST "- a.io/team/*\n",
-			"4:3: \"a.io/team/*\": patterns of repositories are not supported by this version\n"},
 		{LIST "- {source: a.io/x, target: \"oci:/srv/{repository}\"}\n",
 			"4:28: \"oci:/srv/{repository}\": placeholders in a directory are not supported by this "
 			"version\n"},
@@ -145,8 +143,8 @@ static void a_value_of_the_wrong_type_is_refused(void **state)
 		{LIST "- {source: a.io/x, platforms: []}\n", "4:31: platforms is an empty list\n"},
 		{LIST "- {source: a.io/x, platforms: [[linux/amd64]]}\n",
 			"4:32: an item of platforms must be a platform, not a list\n"},
-		{LIST "- [a.io/x]\n",
-			"4:3: an item of repos must be a repository or `oci:DIR`, or a mapping, not a list\n"},
+		{LIST "- [a.io/x]\n", "4:3: an item of repos must be a repository, `HOST/PREFIX/*` or `oci:DIR`, or a "
+				      "mapping, not a list\n"},
 		{"version: 1\ndefaults: {target: t.io}\nrepos: []\n", "3:8: repos is an empty list\n"},
 		{HEAD "registries: {a.io: {tls: no}}\n",
 			"4:26: tls must be on, off or insecure, or a mapping, not \"no\"\n"},
@@ -295,6 +293,65 @@ static void two_entries_on_one_target_are_told_with_both_places(void **state)
 	refuse_all(rows, array_count(rows));
 }
 
+/* What a pattern will find is not known; what it may write is. */
+static void patterns_that_may_meet_an_entry_are_told(void **state)
+{
+	(void)state;
+	static const struct refusal rows[] = {
+		{LIST "- a.io/team/*\n- a.io/team/*\n",
+			"5:3: duplicate entry: t.io/p/{repository} is already a target of a.io/team/* in line 4\n"},
+		{LIST "- a.io/team/*\n- a.io/team/sub/*\n",
+			"5:3: duplicate entry: t.io/p/{repository} is already a target of a.io/team/* in line 4\n"},
+		{LIST "- a.io/team/x\n- a.io/*\n",
+			"5:3: duplicate entry: t.io/p/{repository} is already a target of a.io/team/x in line 4\n"},
+		{LIST "- a.io/team/*\n- a.io/team/x\n",
+			"5:3: duplicate entry: t.io/p/team/x is already a target of a.io/team/* in line 4\n"},
+		{LIST "- a.io/team/*\n- {source: b.io/x, target: t.io/p/team/x, merge: true}\n",
+			"5:3: t.io/p/team/x may be a target of a.io/team/* in line 4, too; mixing two sources needs "
+			"\"merge: true\" in both\n"},
+		{LIST "- a.io/*\n- b.io/*\n",
+			"5:3: t.io/p/{repository} may be a target of a.io/* in line 4, too; mixing two sources needs "
+			"\"merge: true\" in both\n"},
+		{LIST "- {source: t.io/*, target: t.io/copy}\n",
+			"4:28: t.io/copy/{repository} would be among its own sources\n"},
+		{LIST "- {source: t.io/p/*, target: t.io/p/x}\n",
+			"4:30: t.io/p/x/{repository} would be among its own sources\n"},
+	};
+	refuse_all(rows, array_count(rows));
+}
+
+static void patterns_have_a_maximum(void **state)
+{
+	(void)state;
+	auto_free char *text = memory_text(LIST);
+	for (int i = 0; i < 257; i++) {
+		char *longer = memory_format("%s- a.io/p%d/*\n", text, i);
+		free(text);
+		text = longer;
+	}
+	const struct refusal row = {text, "260:3: more than 256 patterns of repositories\n"};
+	refuse_all(&row, 1);
+}
+
+static void what_is_no_pattern_of_repositories_is_refused(void **state)
+{
+	(void)state;
+#define PATTERN_IS "the pattern of repositories is HOST/PREFIX/*, for all below PREFIX, or HOST/*"
+	static const struct refusal rows[] = {
+		{LIST "- a.io/te*\n", "4:3: \"a.io/te*\": " PATTERN_IS "\n"},
+		{LIST "- a.io/*/x\n", "4:3: \"a.io/*/x\": " PATTERN_IS "\n"},
+		{LIST "- a.io/x:*\n", "4:3: \"a.io/x:*\": " PATTERN_IS "\n"},
+		{LIST "- a.io/*/*\n", "4:3: \"a.io/*/*\": " PATTERN_IS "\n"},
+		{LIST "- team/*\n",
+			"4:3: \"team/*\": \"team\" is not a registry host: it has a dot or a port, or is localhost\n"},
+		{LIST "- {source: a.io/team/*, target: \"t.io/{repository}/{repository}\"}\n",
+			"4:33: {repository} twice, and the source is a pattern\n"},
+		{LIST "- {source: a.io/team/*, target: \"oci:/srv/x\", names: tag}\n",
+			"4:47: \"names: tag\" is for a layout of one repository, and the source is a pattern\n"},
+	};
+	refuse_all(rows, array_count(rows));
+}
+
 static void all_errors_of_a_file_are_told_in_its_order(void **state)
 {
 	(void)state;
@@ -378,6 +435,9 @@ int main(void)
 		cmocka_unit_test(a_target_that_is_none_is_refused),
 		cmocka_unit_test(defaults_are_checked_even_where_no_entry_uses_them),
 		cmocka_unit_test(two_entries_on_one_target_are_told_with_both_places),
+		cmocka_unit_test(patterns_that_may_meet_an_entry_are_told),
+		cmocka_unit_test(patterns_have_a_maximum),
+		cmocka_unit_test(what_is_no_pattern_of_repositories_is_refused),
 		cmocka_unit_test(all_errors_of_a_file_are_told_in_its_order),
 		cmocka_unit_test(a_secret_is_in_no_message),
 		cmocka_unit_test(a_message_is_fit_for_a_terminal),
