@@ -2,6 +2,8 @@
 #include "base/str.h"
 #include "cli/place.h"
 #include "cli/session.h"
+#include "config/location.h"
+#include "oci/template.h"
 
 struct copy {
 	struct place source, target;
@@ -9,7 +11,7 @@ struct copy {
 	size_t platform_count;
 	bool verify_layers;
 	/* made while the job is added, and used until the run has ended */
-	char *source_name;
+	char *source_name, *template;
 };
 
 static bool parse_options(const struct arguments *arguments, struct copy *copy, struct error *err)
@@ -25,16 +27,45 @@ static bool parse_options(const struct arguments *arguments, struct copy *copy, 
 	return true;
 }
 
+/* What a pattern finds may go to a host, without a path: that is not docker's name for a tag. */
+static bool parse_target(const char *text, struct copy *copy, struct error *err)
+{
+	if (!copy->source.is_pattern || !location_host(text, &copy->target.reference.domain, NULL))
+		return place_parse(text, &copy->target, err);
+	copy->target.reference.repository = memory_text("");
+	return true;
+}
+
+/* "mirror/{repository}": what a repository that a pattern finds becomes. New memory. */
+static char *template_of(const struct copy *copy)
+{
+	const char *prefix = copy->target.is_layout ? copy->source.reference.domain : copy->target.reference.repository;
+	return memory_format("%s%s%s", prefix, *prefix ? "/" : "", TEMPLATE_REPOSITORY);
+}
+
+static bool is_among_its_sources(struct copy *copy)
+{
+	const struct reference *from = &copy->source.reference, *to = &copy->target.reference;
+	if (!copy->source.is_pattern)
+		return false;
+	copy->template = template_of(copy);
+	return !copy->target.is_layout && str_is(from->domain, to->domain) &&
+	       templates_may_meet(from->repository, TEMPLATE_REPOSITORY, from->repository, copy->template);
+}
+
 static bool parse_places(const struct arguments *arguments, struct copy *copy, struct error *err)
 {
 	if (!place_parse(arguments->operands[0], &copy->source, err) ||
-		!place_parse(arguments->operands[1], &copy->target, err))
+		!parse_target(arguments->operands[1], copy, err))
 		return false;
-	bool many = copy->source.every_tag || (copy->source.is_layout && !copy->source.name);
+	bool many = copy->source.every_tag || copy->source.is_pattern || (copy->source.is_layout && !copy->source.name);
 	if (!many && !copy->source.is_layout)
 		reference_default_tag(&copy->source.reference);
-	if (copy->target.every_tag)
-		return error_set(err, ERR_INVALID, "%s: a target has no :*", arguments->operands[1]);
+	if (copy->target.every_tag || copy->target.is_pattern)
+		return error_set(err, ERR_INVALID, "%s: a target has no *", arguments->operands[1]);
+	if (is_among_its_sources(copy))
+		return error_set(err, ERR_INVALID, "%s: what is copied there would be among its own sources",
+			arguments->operands[1]);
 	if (!digest_is_empty(&copy->target.reference.digest))
 		return error_set(err, ERR_INVALID, "%s: a target has a tag, not a digest", arguments->operands[1]);
 	if (many && (copy->target.name || copy->target.reference.tag))
@@ -50,7 +81,9 @@ static bool open_layout_target(struct run *run, struct copy *copy, struct run_ta
 	if (!run_layout(run, to->directory, LAYOUT_WRITE, bare, &target->endpoint, err))
 		return false;
 	target->tag = to->name_tag;
-	if (to->name && !bare)
+	if (copy->source.is_pattern)
+		target->repository = copy->template;
+	else if (to->name && !bare)
 		target->repository = to->name_repository;
 	else if (!copy->source.is_layout)
 		target->repository = copy->source_name = reference_name(&copy->source.reference);
@@ -67,7 +100,7 @@ static bool open_target(struct run *run, struct copy *copy, struct run_target *t
 		target->prefix = to->reference.repository;
 		return true;
 	}
-	target->repository = to->reference.repository;
+	target->repository = copy->source.is_pattern ? copy->template : to->reference.repository;
 	target->tag = to->reference.tag;
 	if (!target->tag && copy->source.name) /* a layout's image keeps its tag */
 		target->tag = copy->source.name_tag;
@@ -84,6 +117,7 @@ static bool add_jobs(struct run *run, struct session *session, struct error *err
 		.platforms = copy->platforms,
 		.platform_count = copy->platform_count,
 		.verify_layers = copy->verify_layers,
+		.is_pattern = copy->source.is_pattern,
 	};
 	if (!place_open_source(run, &copy->source, &job.source, &job.repository, &job.reference, err) ||
 		!open_target(run, copy, &target, err))
@@ -97,6 +131,7 @@ static void copy_release(struct copy *copy)
 	place_release(&copy->source);
 	place_release(&copy->target);
 	free(copy->source_name);
+	free(copy->template);
 }
 
 int command_copy(const struct arguments *arguments)

@@ -252,7 +252,7 @@ static bool parse(const struct arguments *arguments, struct inspection *in, stru
 		return false;
 	if (!place_parse(arguments->operands[0], &in->place, err))
 		return false;
-	if (in->place.every_tag || (in->place.is_layout && !in->place.name))
+	if (in->place.every_tag || in->place.is_pattern || (in->place.is_layout && !in->place.name))
 		return error_set(err, ERR_INVALID, "%s: inspect takes one image", arguments->operands[0]);
 	if (!in->place.is_layout)
 		reference_default_tag(&in->place.reference);

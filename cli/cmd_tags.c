@@ -36,7 +36,10 @@ int command_tags(const struct arguments *arguments)
 		return EXIT_USAGE;
 	}
 	int code = EXIT_USAGE;
-	if (!place.is_layout && (place.reference.tag || !digest_is_empty(&place.reference.digest))) {
+	if (place.is_pattern) {
+		error_set(&err, ERR_INVALID, "%s: one repository at a time", arguments->operands[0]);
+		common_fail(SIDE_SOURCE, &err);
+	} else if (!place.is_layout && (place.reference.tag || !digest_is_empty(&place.reference.digest))) {
 		error_set(&err, ERR_INVALID, "%s: a repository has no tag or digest here", arguments->operands[0]);
 		common_fail(SIDE_SOURCE, &err);
 	} else if (common_config(arguments, &config)) {

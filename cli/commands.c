@@ -48,14 +48,16 @@ const struct command commands[] = {
 		"  dray sync --dry-run mirror.yaml\n"
 		"  dray sync --json mirror.yaml >report.json\n",
 		sync_options, command_sync},
-	{"copy", "SOURCE TARGET", 2, 2, "copy an image, a repository, or a whole layout",
+	{"copy", "SOURCE TARGET", 2, 2, "copy an image, a repository, a whole registry or layout",
 		"SOURCE and TARGET are references as docker writes them, or oci:DIR[:NAME]. SOURCE may be REPOSITORY:* "
 		"for\n"
-		"every tag, or oci:DIR for everything in a layout, which arrives below TARGET under its own\n"
-		"canonical names (name:7 is docker.io/library/name:7).\n"
+		"every tag, HOST/PREFIX/* or HOST/* for every repository that the registry's catalog names there,\n"
+		"each of which arrives below TARGET under its own path, or oci:DIR for everything in a layout, which\n"
+		"arrives below TARGET under its own canonical names (name:7 is docker.io/library/name:7).\n"
 		"A TARGET without a tag takes the source's. No state file is used.",
 		"  dray copy docker.io/library/alpine:3.20 registry.internal:5000/alpine\n"
 		"  dray copy 'registry.internal:5000/team/app:*' oci:/srv/air-gap\n"
+		"  dray copy 'registry.internal:5000/team/*' backup.internal:5000/old\n"
 		"  dray copy oci:/srv/air-gap registry.internal:5000/mirror\n",
 		copy_options, command_copy},
 	{"tags", "REPOSITORY", 1, 1, "list the tags of a repository",

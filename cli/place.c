@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/str.h"
+#include "config/location.h"
 
 #include <string.h>
 
@@ -31,6 +32,21 @@ static bool parse_layout(const char *text, struct place *place, struct error *er
 	return true;
 }
 
+static bool parse_pattern(const char *text, struct place *place, struct error *err)
+{
+	struct config_repository source = {0};
+	bool ok = !place->every_tag && location_source(text, "/", &source, err);
+	if (ok) {
+		place->is_pattern = true;
+		place->reference.domain = memory_text(source.domain);
+		place->reference.repository = memory_text(source.repository);
+	} else if (place->every_tag) {
+		error_set(err, ERR_INVALID, "%s: a pattern takes every tag, without :*", text);
+	}
+	config_repository_release(&source);
+	return ok;
+}
+
 static bool parse_registry(const char *text, struct place *place, struct error *err)
 {
 	auto_free char *copy = memory_text(text);
@@ -39,7 +55,7 @@ static bool parse_registry(const char *text, struct place *place, struct error *
 		copy[strlen(copy) - 2] = '\0';
 	}
 	if (strchr(copy, '*'))
-		return error_set(err, ERR_INVALID, "%s: only REPOSITORY:* is supported by this version", text);
+		return parse_pattern(text, place, err);
 	if (!reference_parse(copy, &place->reference, err))
 		return false;
 	if (place->every_tag && (place->reference.tag || !digest_is_empty(&place->reference.digest)))

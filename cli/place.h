@@ -1,5 +1,6 @@
 /*
- * Places on the command line: a registry reference, or `oci:DIR[:NAME]`.
+ * Places on the command line: a registry reference, one with a star for all repositories below it, or
+ * `oci:DIR[:NAME]`.
  */
 #ifndef DRAY_CLI_PLACE_H
 #define DRAY_CLI_PLACE_H
@@ -10,6 +11,7 @@
 struct place {
 	bool is_layout;
 	bool every_tag;        /* REPOSITORY:* */
+	bool is_pattern;       /* all below a prefix, which stands as the repository of the reference */
 	char *directory;       /* of a layout */
 	char *name;            /* in a layout: what stands behind DIR:, or NULL */
 	char *name_repository; /* and its two parts: "x:1" is "x" and "1"; "latest" or a digest is "" and itself */

@@ -44,6 +44,11 @@ bool name_pages_next(struct name_pages *pages, const struct image_name **names, 
 	return pages->ops->pages_next(pages, names, count, err);
 }
 
+size_t name_pages_skipped(const struct name_pages *pages)
+{
+	return pages->skipped;
+}
+
 void name_pages_free(struct name_pages *pages)
 {
 	if (pages)

@@ -57,18 +57,21 @@ struct gate *endpoint_blob_gate(struct endpoint *endpoint);
 
 struct image_name {
 	char *repository; /* "" where a layout's entry has a bare tag */
-	char *reference;  /* tag, or digest text for an entry without a name */
+	char *reference;  /* tag, or digest text for an entry without a name; NULL: a whole repository */
 };
 
 struct name_pages;
 
 /**
- * List the tags of @repository; in a layout, @repository NULL lists every entry of it. As tag_pages_next(): pages
- * until *count == 0. ERR_NOT_FOUND: no such repository.
+ * List the tags of @repository. With @repository NULL, a layout lists its entries, and a registry its repositories
+ * (many refuse: ERR_UNSUPPORTED, ERR_DENIED, ERR_UNAUTHORIZED). As listing_next(): pages until *count == 0.
+ * ERR_NOT_FOUND: no such repository.
  */
 struct name_pages *endpoint_list(struct endpoint *endpoint, const char *repository);
 must_check bool name_pages_next(
 	struct name_pages *pages, const struct image_name **names, size_t *count, struct error *err);
+/** How many names so far were none (T-38). */
+size_t name_pages_skipped(const struct name_pages *pages);
 void name_pages_free(struct name_pages *pages);
 
 /**

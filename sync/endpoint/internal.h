@@ -51,6 +51,7 @@ struct endpoint {
 
 struct name_pages {
 	const struct endpoint_ops *ops;
+	size_t skipped;
 };
 
 struct endpoint_reader {

@@ -36,10 +36,10 @@ static char *format_reference(const struct endpoint *endpoint, const char *repos
 
 /* --- listing --------------------------------------------------------------------------------------------------- */
 
-struct tag_names {
+struct listed_names {
 	struct name_pages head;
-	char *repository;
-	struct listing *pages; /* NULL: a registry is not listed whole */
+	char *repository; /* whose tags; NULL: the registry's repositories */
+	struct listing *listing;
 	struct image_name *names;
 };
 
@@ -47,37 +47,46 @@ static const struct endpoint_ops registry_ops;
 
 static struct name_pages *list(struct endpoint *endpoint, const char *repository)
 {
-	struct tag_names *tags = memory_new(1, sizeof *tags);
-	tags->head.ops = &registry_ops;
-	tags->repository = memory_text(repository);
-	if (repository)
-		tags->pages = registry_tags(registry_of(endpoint), tags->repository);
-	return &tags->head;
+	struct listed_names *listed = memory_new(1, sizeof *listed);
+	listed->head.ops = &registry_ops;
+	listed->repository = memory_text(repository);
+	listed->listing = repository ? registry_tags(registry_of(endpoint), listed->repository)
+				     : registry_catalog(registry_of(endpoint));
+	return &listed->head;
+}
+
+/* TAG-14: the catalog is optional, and mostly for administrators; its 404 is no word about any image. */
+static bool no_catalog(struct error *err)
+{
+	if (err->kind == ERR_NOT_FOUND)
+		err->kind = ERR_UNSUPPORTED;
+	if (err->kind == ERR_UNSUPPORTED || err->kind == ERR_DENIED || err->kind == ERR_UNAUTHORIZED)
+		error_wrap(err, "this registry does not list its repositories to us, name them one by one");
+	return false;
 }
 
 static bool pages_next(struct name_pages *pages, const struct image_name **names, size_t *count, struct error *err)
 {
-	struct tag_names *tags = (struct tag_names *)pages;
+	struct listed_names *listed = (struct listed_names *)pages;
 	char **texts;
-	if (!tags->pages)
-		return error_set(err, ERR_UNSUPPORTED, "a whole registry cannot be listed by this version");
-	if (!listing_next(tags->pages, &texts, count, err))
-		return false;
-	tags->names = memory_resize(tags->names, *count + 1, sizeof *tags->names);
+	if (!listing_next(listed->listing, &texts, count, err))
+		return listed->repository ? false : no_catalog(err);
+	listed->head.skipped = listing_skipped(listed->listing);
+	listed->names = memory_resize(listed->names, *count + 1, sizeof *listed->names);
 	for (size_t i = 0; i < *count; i++)
-		tags->names[i] = (struct image_name){tags->repository, texts[i]};
-	*names = tags->names;
+		listed->names[i] = listed->repository ? (struct image_name){listed->repository, texts[i]}
+						      : (struct image_name){texts[i], NULL};
+	*names = listed->names;
 	return true;
 }
 
 static void pages_free(struct name_pages *pages)
 {
-	struct tag_names *tags = (struct tag_names *)pages;
-	if (tags->pages)
-		listing_free(tags->pages);
-	free(tags->names);
-	free(tags->repository);
-	free(tags);
+	struct listed_names *listed = (struct listed_names *)pages;
+	listing_free(listed->listing);
+	free(listed->names);
+	free(listed->repository);
+	free(listed);
 }
 
 /* --- manifests ------------------------------------------------------------------------------------------------- */

@@ -392,6 +392,7 @@ static void conclude(struct image *image)
 
 static void image_free(struct image *image)
 {
+	job_release(image->job);
 	for (size_t i = 0; image->configs && i < image->tree.manifest_count; i++)
 		content_release(image->run, image->configs[i]);
 	free(image->configs);
@@ -455,6 +456,7 @@ bool image_start(struct job *job, const char *repository, const char *reference,
 {
 	struct image *image = memory_new(1, sizeof *image);
 	image->job = job;
+	job->users++;
 	image->run = job->run;
 	image->repository = memory_text(repository);
 	image->reference = memory_text(reference);

@@ -227,7 +227,14 @@ void transfer_run(struct transfer *transfer);
 struct job {
 	struct run *run;
 	struct run_job what;
+	size_t order;                   /* of the configuration: an earlier one owns what it shares (merge) */
+	char *repository;               /* of a pattern: this job's own; NULL: it is one of run->jobs */
+	struct run_target *own_targets; /* likewise */
+	size_t users;                   /* of those: images, and who lists */
 };
+
+/** One user less; a job of a pattern goes with the last one. */
+void job_release(struct job *job);
 
 /** The task of one job: list, select, and start images in run->images. @argument is a struct job. */
 void repository_task(void *argument);

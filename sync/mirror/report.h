@@ -58,7 +58,7 @@ struct report {
 		int64_t gone;      /* listed, and no longer there when they were fetched (TAG-15) */
 		int64_t rewritten; /* among the copied: an index was cut to the wanted platforms */
 	} images;
-	int64_t unlisted;    /* repositories that could not be listed */
+	int64_t unlisted;    /* repositories, or catalogs, that could not be listed */
 	int64_t places_done; /* an image at one of its targets, as it should be */
 	struct {
 		int64_t unique, downloaded, reread, uploaded, mounted, present, unproven;

@@ -1,17 +1,29 @@
 /*
  * One job: list the source's tags page by page, select, and start an image for each while the next page is on its way.
+ *
+ * A job for a pattern lists the catalog likewise, and makes a job of each repository below its prefix; such a job goes
+ * when the last of its images is done, so that memory does not grow with the number of repositories (P6).
  */
 #include "sync/mirror/internal.h"
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/str.h"
+#include "oci/template.h"
+
+static char *name_of(const struct job *job)
+{
+	const char *host = endpoint_name(job->what.source), *repository = job->what.repository;
+	if (!repository)
+		return memory_text(host);
+	if (job->what.is_pattern)
+		return memory_format("%s/%s%s*", host, repository, *repository ? "/" : "");
+	return memory_format("%s/%s", host, repository);
+}
 
 static void list_failed(struct job *job, struct error *err)
 {
-	auto_free char *name = job->what.repository
-				       ? memory_format("%s/%s", endpoint_name(job->what.source), job->what.repository)
-				       : memory_text(endpoint_name(job->what.source));
+	auto_free char *name = name_of(job);
 	if (err->kind == ERR_CANCELED)
 		return;
 	error_wrap(err, "%s", name);
@@ -36,19 +48,29 @@ static bool takes(const struct job *job, const char *tag, bool *taken, struct er
 	return !job->what.selects || job->what.selects(job->what.filter, tag, taken, err);
 }
 
-static bool shares_a_target(const struct run_job *a, const struct run_job *b)
+/* The repository that @earlier writes to a target of @job's. New memory, or NULL: to none of them. */
+static char *rival(const struct run_job *earlier, const struct run_job *job)
 {
-	for (size_t i = 0; i < a->target_count; i++)
-		for (size_t k = 0; k < b->target_count; k++)
-			if (a->targets[i].endpoint == b->targets[k].endpoint && a->targets[i].repository &&
-				str_is(a->targets[i].repository, b->targets[k].repository))
-				return true;
-	return false;
+	for (size_t i = 0; i < earlier->target_count; i++)
+		for (size_t k = 0; k < job->target_count; k++) {
+			const struct run_target *a = &earlier->targets[i], *b = &job->targets[k];
+			if (a->endpoint != b->endpoint || !a->repository || !b->repository)
+				continue;
+			if (!earlier->is_pattern && str_is(a->repository, b->repository))
+				return memory_text(earlier->repository);
+			char *from = earlier->is_pattern ? template_match(a->repository, b->repository) : NULL;
+			if (from && prefix_covers(earlier->repository, from))
+				return from;
+			free(from);
+		}
+	return NULL;
 }
 
-/* Does @earlier write this tag? It is asked at its source each time, since a list of all tags would grow without bound.
+/*
+ * Does @earlier write this tag, of its @repository? It is asked at its source each time, since a list of all tags would
+ * grow without bound.
  */
-static bool owns(const struct job *earlier, const char *tag, bool *owned, struct error *err)
+static bool owns(const struct job *earlier, const char *repository, const char *tag, bool *owned, struct error *err)
 {
 	const struct run_job *what = &earlier->what;
 	struct descriptor found = {0};
@@ -60,7 +82,7 @@ static bool owns(const struct job *earlier, const char *tag, bool *owned, struct
 		return false;
 	if (!*owned)
 		return true;
-	*owned = endpoint_resolve(what->source, what->repository, tag, &found, &why);
+	*owned = endpoint_resolve(what->source, repository, tag, &found, &why);
 	descriptor_release(&found);
 	if (*owned || why.kind == ERR_NOT_FOUND)
 		return true;
@@ -72,15 +94,17 @@ static bool owns(const struct job *earlier, const char *tag, bool *owned, struct
 static bool is_owned_by_earlier(const struct job *job, const char *tag, bool *owned, struct error *err)
 {
 	*owned = false;
-	for (const struct job *earlier = job->run->jobs; job->what.merge && earlier < job && !*owned; earlier++) {
-		if (!earlier->what.merge || !shares_a_target(&earlier->what, &job->what))
+	for (size_t i = 0; job->what.merge && i < job->order && !*owned; i++) {
+		const struct job *earlier = &job->run->jobs[i];
+		auto_free char *repository = earlier->what.merge ? rival(&earlier->what, &job->what) : NULL;
+		if (!repository)
 			continue;
-		if (!owns(earlier, tag, owned, err))
+		if (!owns(earlier, repository, tag, owned, err))
 			return false;
 		if (*owned)
 			log_warning("%s/%s:%s is not copied: %s/%s has that tag, and comes first (merge)",
 				endpoint_name(job->what.source), job->what.repository, tag,
-				endpoint_name(earlier->what.source), earlier->what.repository);
+				endpoint_name(earlier->what.source), repository);
 	}
 	return true;
 }
@@ -113,19 +137,112 @@ static bool start_all(struct job *job, struct error *err)
 	do
 		ok = name_pages_next(pages, &names, &count, err) && start_page(job, names, count, &started, err);
 	while (ok && count > 0);
+	auto_free char *name = name_of(job);
+	if (name_pages_skipped(pages) > 0)
+		log_debug("%s: %zu names of its list are no tags", name, name_pages_skipped(pages));
 	name_pages_free(pages);
-	if (ok && started == 0)
-		log_warning("%s/%s: no tag is selected", endpoint_name(job->what.source),
-			job->what.repository ? job->what.repository : "");
+	if (ok && started == 0 && !job->repository)
+		log_warning("%s: no tag is selected", name);
 	return ok;
+}
+
+/* --- patterns ------------------------------------------------------------------------------------------------------
+ */
+
+void job_release(struct job *job)
+{
+	if (--job->users > 0 || !job->repository)
+		return;
+	for (size_t i = 0; i < job->what.target_count; i++)
+		free((char *)(uintptr_t)job->own_targets[i].repository);
+	free(job->own_targets);
+	free(job->repository);
+	free(job);
+}
+
+/* The job of one repository that @pattern found; one user has it. */
+static struct job *job_of_pattern(const struct job *pattern, const char *repository)
+{
+	struct job *job = memory_new(1, sizeof *job);
+	*job = (struct job){.run = pattern->run, .what = pattern->what, .order = pattern->order, .users = 1};
+	job->repository = memory_text(repository);
+	job->own_targets = memory_new(job->what.target_count, sizeof *job->own_targets);
+	for (size_t i = 0; i < job->what.target_count; i++) {
+		job->own_targets[i] = pattern->what.targets[i];
+		job->own_targets[i].repository = template_fill(pattern->what.targets[i].repository, repository);
+	}
+	job->what.repository = job->repository;
+	job->what.targets = job->own_targets;
+	job->what.is_pattern = false;
+	return job;
+}
+
+/* A catalog names repositories without tags, too, and some that are gone (TAG-14). */
+static void found_task(void *argument)
+{
+	struct job *job = argument;
+	struct error err;
+	if (!start_all(job, &err)) {
+		if (err.kind == ERR_NOT_FOUND)
+			log_debug("%s/%s: no tags: %s", endpoint_name(job->what.source), job->repository, err.text);
+		else
+			list_failed(job, &err);
+	}
+	job_release(job);
+}
+
+static bool start_found(const struct job *pattern, const struct image_name *names, size_t count, struct group *group,
+	size_t *found, struct error *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!prefix_covers(pattern->what.repository, names[i].repository))
+			continue;
+		struct job *job = job_of_pattern(pattern, names[i].repository);
+		++*found;
+		if (group_spawn(group, found_task, job, err))
+			continue;
+		job_release(job);
+		return false;
+	}
+	return true;
+}
+
+static bool start_pattern(struct job *pattern, struct error *err)
+{
+	struct name_pages *pages = endpoint_list(pattern->what.source, NULL);
+	const struct image_name *names;
+	struct group group;
+	size_t count, found = 0;
+	bool ok;
+	group_init(&group, REPOSITORIES_AT_ONCE);
+	do
+		ok = name_pages_next(pages, &names, &count, err) &&
+		     start_found(pattern, names, count, &group, &found, err);
+	while (ok && count > 0);
+	group_wait(&group);
+	auto_free char *name = name_of(pattern);
+	if (name_pages_skipped(pages) > 0)
+		log_warning("%s: %zu names in the catalog are no repositories, and are passed over", name,
+			name_pages_skipped(pages));
+	name_pages_free(pages);
+	if (ok && found == 0)
+		log_warning("%s: the catalog names no repository there", name);
+	return ok;
+}
+
+static bool start(struct job *job, struct error *err)
+{
+	if (job->what.is_pattern)
+		return start_pattern(job, err);
+	if (job->what.reference)
+		return image_start(job, job->what.repository, job->what.reference, err);
+	return start_all(job, err);
 }
 
 void repository_task(void *argument)
 {
 	struct job *job = argument;
 	struct error err;
-	bool ok = job->what.reference ? image_start(job, job->what.repository, job->what.reference, &err)
-				      : start_all(job, &err);
-	if (!ok)
+	if (!start(job, &err))
 		list_failed(job, &err);
 }

@@ -202,7 +202,7 @@ void run_add(struct run *run, const struct run_job *what)
 		targets[i] = what->targets[i];
 	run->verifies_layers |= what->verify_layers;
 	run->jobs = memory_resize(run->jobs, run->job_count + 1, sizeof *run->jobs);
-	run->jobs[run->job_count] = (struct job){run, *what};
+	run->jobs[run->job_count] = (struct job){.run = run, .what = *what, .order = run->job_count};
 	run->jobs[run->job_count++].what.targets = targets;
 }
 
@@ -241,6 +241,7 @@ static bool add_entry(struct run *run, const struct config_repository *entry, st
 	struct run_target targets[TARGETS_MOST];
 	struct run_job job = {
 		.repository = entry->is_layout ? NULL : entry->repository,
+		.is_pattern = entry->is_pattern,
 		.reference = digest_is_empty(&entry->digest) ? entry->tag : entry->digest.text,
 		.selects = entry->filter ? selects : NULL,
 		.filter = entry->filter,

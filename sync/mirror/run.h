@@ -46,7 +46,7 @@ must_check bool run_layout(struct run *run, const char *directory, enum layout_m
 
 struct run_target {
 	struct endpoint *endpoint;
-	const char *repository; /* NULL: the source's own names, below @prefix */
+	const char *repository; /* NULL: the source's own names, below @prefix; of a pattern: with {repository} in it */
 	const char *prefix;     /* with repository NULL: "" or "mirror" */
 	const char *tag;        /* NULL: as at the source */
 };
@@ -55,6 +55,7 @@ struct run_target {
 struct run_job {
 	struct endpoint *source;
 	const char *repository; /* NULL: every entry of a layout */
+	bool is_pattern;        /* @repository is a prefix: every repository below it that the catalog names */
 	const char *reference;  /* tag or digest text; NULL: every tag that @selects takes */
 	bool (*selects)(const void *filter, const char *tag, bool *taken, struct error *err); /* NULL: all */
 	const void *filter;

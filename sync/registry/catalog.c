@@ -10,6 +10,6 @@
 struct listing *registry_catalog(struct registry *registry)
 {
 	static const struct listing_kind repositories = {HTTP_CATALOG, "repositories", reference_is_repository};
-	return listing_new(registry, &repositories, NULL, memory_format("%s/v2/_catalog", registry->base),
+	return listing_new(registry, &repositories, "", memory_format("%s/v2/_catalog", registry->base),
 		memory_text("registry:catalog:*"));
 }

@@ -15,7 +15,7 @@ struct listing_kind {
 };
 
 /**
- * A listing of @kind that begins at @path (taken), with @scope (taken) for its token. @repository, or NULL, is
+ * A listing of @kind that begins at @path (taken), with @scope (taken) for its token. @repository, or "", is
  * borrowed until listing_free(). Sends nothing.
  */
 struct listing *listing_new(
