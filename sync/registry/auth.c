@@ -138,7 +138,16 @@ static bool fetch(void *argument, struct token_reply *reply, struct error *err)
 		.realms = (const char *const *)registry->realms,
 		.realm_count = registry->realm_count,
 	};
-	return token_server_ask(registry->http, &server, question->credential, question->scopes, reply, err);
+	/* TOK-22: what limits the token server limits who needs its tokens; a place in the gate it needs none. */
+	struct turn turn;
+	struct error why = {.kind = ERR_NONE};
+	if (!registry_turn_begin(registry, NULL, &turn, err))
+		return false;
+	bool ok = token_server_ask(registry->http, &server, question->credential, question->scopes, reply, &why);
+	registry_turn_end(registry, NULL, &turn, NULL, &why);
+	if (!ok && err)
+		*err = why;
+	return ok;
 }
 
 /* TOK-11, T-20: whose token, from whom, for what. */

@@ -198,6 +198,13 @@ static void nobody_is_nobody_by_basic_either(void **state)
 /* --- the token server -----------------------------------------------------------------------------------------------
  */
 
+static void head_after_seven_seconds(struct model *model)
+{
+	int64_t start = loop_now_ms();
+	assert_head(model);
+	assert_true(loop_now_ms() - start >= 7000);
+}
+
 /* covers: TOK-22 */
 static void token_server_is_asked_again_for_what_may_pass(void **state)
 {
@@ -210,7 +217,7 @@ static void token_server_is_asked_again_for_what_may_pass(void **state)
 		{HEAD_1, NULL, 200, {SAYS_A}},
 	};
 	(void)state;
-	PLAY(head_once, NULL, rows, NULL);
+	PLAY(head_after_seven_seconds, NULL, rows, NULL);
 }
 
 static void fail_with_its_words(struct model *model)
