@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* Cron may close them; what is opened next must not become somebody's stdout (T-76). */
@@ -20,6 +21,16 @@ static void open_standard_files(void)
 	for (int fd = 0; fd <= 2; fd++)
 		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) < 0)
 			_exit(EXIT_LOCAL);
+}
+
+/* T-23: a core would have every secret in it. Only the soft limit, so that who debugs can raise it. */
+static void leave_no_core(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_CORE, &limit) == 0) {
+		limit.rlim_cur = 0;
+		(void)!setrlimit(RLIMIT_CORE, &limit);
+	}
 }
 
 static int print_version(void)
@@ -76,6 +87,7 @@ static int run(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	open_standard_files();
+	leave_no_core();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a file size limit is EFBIG to whoever writes, not our end */
 	int code = run(argc, argv);

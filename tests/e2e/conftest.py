@@ -7,9 +7,9 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
-from support import nginx, pki, registry, token_server  # noqa: E402
+from support import canary, nginx, pki, registry, token_server  # noqa: E402
 
-USER, PASSWORD, PASSWORD_OF_READER = "mirror", "pass:word with spaces", "only-reads"
+USER, PASSWORD, PASSWORD_OF_READER = "mirror", canary.secret("pass:word with spaces"), canary.secret("only-reads")
 
 
 class Secure:

@@ -71,7 +71,7 @@ def test_report_of_a_failure_has_its_keys(source, target, repo, tmp_path):
 def test_one_line_per_image_where_there_is_no_terminal(source, target, repo, image, tmp_path):
     images.push(source, repo, "2", image)
     config = configure(tmp_path, source, target, repo)
-    result = dray.run("sync", config, cwd=tmp_path).expect(0)
+    result = dray.run("sync", config, cwd=tmp_path, verbose=False).expect(0)
     lines = (result.stdout + result.stderr).splitlines()
     for tag in "12":
         assert len([line for line in lines if f"{repo}:{tag}" in line]) == 1, result

@@ -5,6 +5,7 @@ import pathlib
 import signal
 import subprocess
 
+from . import canary
 from .processes import _die_with_parent
 
 PROGRAM = os.environ.get("DRAY") or str(pathlib.Path(__file__).parents[2] / "build/debug/dray")
@@ -15,6 +16,7 @@ _WRAPPER = ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full", "--err
 _SANITIZERS = {"ASAN_OPTIONS": "exitcode=99", "LSAN_OPTIONS": "exitcode=99",
                "UBSAN_OPTIONS": "exitcode=99:print_stacktrace=1"}
 _KEPT = ("PATH", "TMPDIR")
+_TALKERS = ("sync", "copy")
 SLOWER = 10 if VALGRIND else 1
 
 
@@ -55,12 +57,34 @@ def _environment(home, env, bare):
     return {**kept, **_SANITIZERS, "HOME": str(home), "LANG": "C.UTF-8", **(env or {})}
 
 
+def _verbose(arguments):
+    """At the highest level of the log, where the test says nothing of it (T-23)."""
+    arguments = [str(argument) for argument in arguments]
+    says = {"-q", "--quiet", "-v", "--verbose", "-h", "--help"}
+    if not arguments or arguments[0] not in _TALKERS or says & set(arguments):
+        return arguments
+    return [arguments[0], "--verbose", *arguments[1:]]
+
+
 def start(*arguments, cwd, env=None, bare=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-          stderr=subprocess.PIPE, prefix=(), **more):
+          stderr=subprocess.PIPE, prefix=(), verbose=True, **more):
     """A running dray. Its home is `cwd`, where no docker or podman credentials are unless a test puts them there."""
-    return subprocess.Popen(
+    if verbose and stderr == subprocess.PIPE:
+        arguments = _verbose(arguments)
+    before = canary.snapshot(cwd)
+    process = subprocess.Popen(
         [*map(str, prefix), *_WRAPPER, PROGRAM, *map(str, arguments)], cwd=cwd, env=_environment(cwd, env, bare),
         stdin=stdin, stdout=stdout, stderr=stderr, preexec_fn=_die_with_parent, **more)
+    process.left_before = (cwd, before)
+    return process
+
+
+def _search_for_secrets(process, result):
+    """NOSECRET (T-23): nothing that a run says or leaves behind holds a secret."""
+    for name, text in (("stdout", result.stdout), ("stderr", result.stderr)):
+        where = canary.found_in(text.encode())
+        assert not where, f"a secret is in {name} {where}; dray {' '.join(map(str, result.arguments))}"
+    canary.search(*process.left_before)
 
 
 def finish(process, seconds=60):
@@ -71,8 +95,10 @@ def finish(process, seconds=60):
         stdout, stderr = process.communicate(timeout=30)
         raise AssertionError(f"still running after {seconds * SLOWER} s; "
                              f"{Result(process.args, 'none', (stdout or b'').decode(), stderr.decode())}") from None
-    return Result(process.args[1:], process.returncode, (stdout or b"").decode(errors="replace"),
-                  stderr.decode(errors="replace"))
+    result = Result(process.args[1:], process.returncode, (stdout or b"").decode(errors="replace"),
+                    (stderr or b"").decode(errors="replace"))
+    _search_for_secrets(process, result)
+    return result
 
 
 def run(*arguments, seconds=60, **more):

@@ -12,6 +12,8 @@ import time
 import urllib.parse
 import uuid
 
+from . import canary
+
 SERVICE = "dray-test"
 ISSUER = "dray-test-issuer"
 
@@ -62,7 +64,7 @@ class TokenServer:
         header = {"typ": "JWT", "alg": "RS256", "x5c": self.signer.x5c}
         claims = {
             "iss": ISSUER, "sub": user or "", "aud": SERVICE, "exp": now + self.lifetime, "nbf": now - 10, "iat": now,
-            "jti": uuid.uuid4().hex,
+            "jti": canary.secret(uuid.uuid4().hex),
             "access": [{"type": "repository", "name": r, "actions": list(a)} for r, a in access.items() if a]}
         text = b".".join(_b64(json.dumps(part).encode()) for part in (header, claims))
         return (text + b"." + _b64(self.signer.sign(text))).decode()
