@@ -16,6 +16,7 @@ enum option_id {
 	OPTION_CONFIG,
 	OPTION_DRY_RUN,
 	OPTION_JSON,
+	OPTION_OLDER_THAN,
 	OPTION_PLATFORM,
 	OPTION_QUIET,
 	OPTION_VERBOSE,
@@ -69,6 +70,7 @@ int command_tags(const struct arguments *arguments);
 int command_inspect(const struct arguments *arguments);
 int command_status(const struct arguments *arguments);
 int command_explain(const struct arguments *arguments);
+int command_gc(const struct arguments *arguments);
 int command_config_check(const struct arguments *arguments);
 
 /* --- what the commands share (common.c) ------------------------------------------------------------------------------

@@ -18,8 +18,11 @@ static const struct option options[OPTION_COUNT] = {
 	[OPTION_HELP] = {"help", 'h', NULL, false, "show this help"},
 	[OPTION_CONFIG] = {"config", 'c', "FILE", false,
 		"take registries (TLS, credentials) and limits from this configuration"},
-	[OPTION_DRY_RUN] = {"dry-run", 'n', NULL, false, "find out what would be copied, and change nothing"},
+	[OPTION_DRY_RUN] = {"dry-run", 'n', NULL, false, "find out what would be done, and change nothing"},
 	[OPTION_JSON] = {"json", 0, NULL, false, "print one JSON object on stdout; everything else goes to stderr"},
+	[OPTION_OLDER_THAN] = {"older-than", 0, "DURATION", false,
+		"remove only what is older, such as 7d (default: 24h); another tool may be about to use what is "
+		"younger"},
 	[OPTION_PLATFORM] = {"platform", 'p', "OS/ARCH[/VARIANT]", true, "only this platform; copy takes several"},
 	[OPTION_QUIET] = {"quiet", 'q', NULL, false, "print nothing, unless something failed"},
 	[OPTION_VERBOSE] = {"verbose", 'v', NULL, false, "print what is decided on the way"},
@@ -36,6 +39,7 @@ static const enum option_id inspect_options[] = {
 	OPTION_PLATFORM, OPTION_CONFIG, OPTION_JSON, OPTION_HELP, OPTION_COUNT};
 static const enum option_id status_options[] = {OPTION_CONFIG, OPTION_JSON, OPTION_HELP, OPTION_COUNT};
 static const enum option_id explain_options[] = {OPTION_CONFIG, OPTION_HELP, OPTION_COUNT};
+static const enum option_id gc_options[] = {OPTION_OLDER_THAN, OPTION_DRY_RUN, OPTION_JSON, OPTION_HELP, OPTION_COUNT};
 static const enum option_id check_options[] = {OPTION_HELP, OPTION_COUNT};
 
 const struct command commands[] = {
@@ -88,6 +92,17 @@ const struct command commands[] = {
 		"  dray explain docker.io/library/alpine:3.20\n"
 		"  dray explain --config mirror.yaml registry.internal:5000/mirror/library/alpine:3.20\n",
 		explain_options, command_explain},
+	{"gc", "oci:DIR", 1, 1, "remove the blobs of a layout that nothing names any more",
+		"Removes from the OCI layout DIR every blob that neither its index.json nor a document reached from "
+		"there\n"
+		"names, such as the layers of tags that have moved on. A copy into the layout must not be running; "
+		"what\n"
+		"other tools wrote lately is protected by --older-than. If a document cannot be read whole, nothing "
+		"is\n"
+		"removed.",
+		"  dray gc --dry-run oci:/srv/air-gap\n"
+		"  dray gc --older-than 7d oci:/srv/air-gap\n",
+		gc_options, command_gc},
 	{"config check", "[CONFIG]", 0, 1, "check a configuration, contacting nothing",
 		"Reports every error as FILE:LINE:COLUMN: TEXT, and exits with 2 if there is one.",
 		"  dray config check /etc/dray/dray.yaml\n", check_options, command_config_check},

@@ -25,7 +25,7 @@ struct open_layout_job {
 	struct layout_job head;
 	const char *directory;
 	enum layout_mode mode;
-	int root;
+	int root, in_use;
 	struct index *index;
 };
 
@@ -130,11 +130,17 @@ static bool open_layout(void *argument, struct error *err)
 	struct open_layout_job *job = argument;
 	if (!open_directory(job, err))
 		return false;
-	bool ok = (job->mode == LAYOUT_WRITE ? make_layout(job->root, err) : read_layout(job->root, err)) &&
-		  index_load(job->root, &job->index, err);
-	if (!ok)
-		close(job->root);
-	return ok;
+	if (job->mode == LAYOUT_READ && read_layout(job->root, err) && index_load(job->root, &job->index, err))
+		return true;
+	if (job->mode == LAYOUT_WRITE && make_layout(job->root, err)) {
+		job->in_use = layout_use(job->root, false, err);
+		if (job->in_use >= 0 && index_load(job->root, &job->index, err))
+			return true;
+	}
+	if (job->in_use >= 0)
+		close(job->in_use);
+	close(job->root);
+	return false;
 }
 
 static const struct endpoint_ops layout_ops;
@@ -143,7 +149,7 @@ static struct layout *layout_new(const char *directory)
 {
 	struct layout *layout = memory_new(1, sizeof *layout);
 	layout->name = memory_format("oci:%s", directory);
-	layout->root = -1;
+	layout->root = layout->in_use = -1;
 	layout->endpoint = (struct endpoint){&layout_ops, layout->name, &layout->blob_gate, NULL, true};
 	gate_init(&layout->blob_gate, BLOB_SLOTS);
 	waitqueue_init(&layout->loaded);
@@ -153,6 +159,8 @@ static struct layout *layout_new(const char *directory)
 
 static void layout_free(struct layout *layout)
 {
+	if (layout->in_use >= 0)
+		close(layout->in_use);
 	if (layout->root >= 0)
 		close(layout->root);
 	index_free(layout->index);
@@ -164,12 +172,13 @@ bool endpoint_open_layout(
 	const char *directory, enum layout_mode mode, bool bare_tags, struct endpoint **endpoint, struct error *err)
 {
 	struct layout *layout = layout_new(directory);
-	struct open_layout_job job = {.directory = directory, .mode = mode};
+	struct open_layout_job job = {.directory = directory, .mode = mode, .in_use = -1};
 	if (!layout_run(layout, &job, open_layout, err)) {
 		layout_free(layout);
 		return false;
 	}
 	layout->root = job.root;
+	layout->in_use = job.in_use;
 	layout->index = job.index;
 	layout->is_target = mode == LAYOUT_WRITE;
 	layout->bare_tags = bare_tags;

@@ -7,6 +7,7 @@
  *     layout_commit.c  who writes index.json, and when
  *     layout_blob.c    blobs and manifests
  *     layout_file.c    the system calls
+ *     layout_gc.c      what nothing reaches is removed
  *
  * The loop's thread owns struct layout. A worker gets the descriptor of the directory and values, nothing else.
  *
@@ -28,6 +29,7 @@ struct layout {
 	struct endpoint endpoint;
 	char *name;     /* "oci:" and the directory */
 	int root;       /* the directory */
+	int in_use;     /* of a target: layout_use() */
 	bool is_target; /* names are looked up exactly as they would be written */
 	bool bare_tags;
 	struct gate blob_gate;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <time.h>
 
 #define STORES "blobs"
 #define INGEST "ingest"
@@ -82,6 +83,30 @@ bool layout_load_file(int directory, const char *name, struct buf *bytes, struct
 	size_t size = (size_t)status->st_size;
 	auto_free char *content = memory_new(size + 1, 1);
 	return layout_read_file(fd, content, size, name, err) && buf_append(bytes, content, size, err);
+}
+
+int layout_use(int root, bool alone, struct error *err)
+{
+	static const struct timespec poll = {.tv_nsec = 20 * 1000000L};
+	struct stat status;
+	int fd = layout_open_file(root, "oci-layout", "oci-layout", &status, err);
+	for (int waited_ms = 0; fd >= 0; waited_ms += 20) {
+		if (flock(fd, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0)
+			return fd;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			error_errno(err, "oci-layout: lock");
+		else if (alone)
+			error_set(err, ERR_BUSY, "a copy is writing into it");
+		else if (waited_ms >= LAYOUT_USE_PATIENCE_MS)
+			error_set(err, ERR_BUSY, "dray gc is at work in it");
+		else {
+			nanosleep(&poll, NULL);
+			continue;
+		}
+		close(fd);
+		fd = -1;
+	}
+	return -1;
 }
 
 /* --- blobs ----------------------------------------------------------------------------------------------------- */

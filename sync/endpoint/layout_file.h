@@ -45,6 +45,15 @@ int layout_open_blob(int root, const struct digest *digest, struct stat *status,
  */
 must_check bool layout_sync_stores(int root, bool *lost, struct error *err);
 
+/**
+ * Lock the marker of the layout: @alone, or beside others who use it, too. Whoever writes into a layout uses it from
+ * the first blob to the last index.json, so that who is alone may remove what nothing names. Returns the descriptor
+ * that keeps the lock, or -1: ERR_BUSY (others wait for one who is alone, LAYOUT_USE_PATIENCE_MS at most),
+ * ERR_NOT_FOUND (no layout), ERR_CORRUPT, ERR_IO.
+ */
+enum { LAYOUT_USE_PATIENCE_MS = 60000 };
+int layout_use(int root, bool alone, struct error *err);
+
 /*
  * A file in the making. It lives in ingest/, as other tools' do, under a name that begins with "dray-" and our pid, and
  * is locked for as long as we have it: so a later run knows the leftovers of a dead one, and removes no other (T-57).

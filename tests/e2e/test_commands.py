@@ -9,7 +9,8 @@ from support import dray, images
 OPTIONS = {"sync": {"--dry-run", "--json", "--quiet", "--verbose"},
            "copy": {"--platform", "--verify", "--config", "--dry-run", "--json", "--quiet", "--verbose"},
            "tags": {"--config"}, "inspect": {"--platform", "--config", "--json"}, "config check": set(),
-           "status": {"--config", "--json"}, "explain": {"--config"}}
+           "status": {"--config", "--json"}, "explain": {"--config"},
+           "gc": {"--older-than", "--dry-run", "--json"}}
 COMMANDS = sorted(OPTIONS)
 _OPTION = re.compile(r"^  (?:(-\w), |    )(--[\w-]+)(?: (\S+))? ", re.MULTILINE)
 
