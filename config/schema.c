@@ -67,8 +67,7 @@ static const struct schema_key registry_keys[] = {
 	{.name = "realms",
 		.value = &realms,
 		.absent = "none",
-		.help = "`HOST` or `HOST:PORT` of token servers elsewhere that may be sent its credentials, as "
-			"`gitlab.com` for `registry.gitlab.com`"},
+		.help = "`HOST` or `HOST:PORT` of token servers elsewhere that may be sent its credentials"},
 	{.name = "blob-slots", .value = &slots, .absent = "8", .help = "Blobs in transfer at a time"},
 	{.name = "metadata-slots", .value = &slots, .absent = "16", .help = "Other requests at a time"},
 	{0},

@@ -18,7 +18,7 @@
 /* Who keeps another's passwords: T-12's built-in pairs, by exact host (T-19). */
 static const struct {
 	const char *registry, *token_server;
-} pairs[] = {{"registry-1.docker.io", "auth.docker.io"}};
+} pairs[] = {{"registry-1.docker.io", "auth.docker.io"}, {"registry.gitlab.com", "gitlab.com"}};
 
 static int usual_port(const struct origin *origin)
 {
@@ -33,17 +33,23 @@ static bool is_at(const struct origin *realm, const char *place)
 	return origin_of(url, &allowed, NULL) && origin_equal(&allowed, realm);
 }
 
+static bool is_configured(const struct token_server *server, const struct origin *realm)
+{
+	for (size_t i = 0; i < server->realm_count; i++)
+		if (is_at(realm, server->realms[i]))
+			return true;
+	return false;
+}
+
 static bool may_have_credentials(
 	const struct token_server *server, const struct origin *registry, const struct origin *realm)
 {
 	if (str_is(registry->host, realm->host) && (realm->port == registry->port || realm->port == usual_port(realm)))
 		return true;
-	for (size_t i = 0; i < server->realm_count; i++)
-		if (is_at(realm, server->realms[i]))
-			return true;
+	if (is_configured(server, realm))
+		return true;
 	for (size_t i = 0; i < array_count(pairs); i++)
-		if (realm->tls && str_is(registry->host, pairs[i].registry) &&
-			str_is(realm->host, pairs[i].token_server))
+		if (str_is(registry->host, pairs[i].registry) && realm->tls && is_at(realm, pairs[i].token_server))
 			return true;
 	return false;
 }
@@ -210,7 +216,7 @@ bool token_server_ask(struct http *http, const struct token_server *server, cons
 		.range_first = -1,
 		.tls = str_is(registry.host, realm.host) ? server->tls : &only_ca,
 		.anonymous_redirects_only = true,
-		.foreign = !origin_equal(&registry, &realm),
+		.foreign = !origin_equal(&registry, &realm) && !is_configured(server, &realm),
 		.home_class = server->registry_class,
 	};
 	const char *username = credential->username ? credential->username : "<token>",
