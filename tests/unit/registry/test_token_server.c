@@ -284,6 +284,60 @@ static void credentials_go_where_the_configuration_says(void **state)
 	PLAY(head_once, &options, rows, NULL);
 }
 
+/* --- whose token it is ----------------------------------------------------------------------------------------------
+ */
+
+static void head_here_and_there(struct model *model)
+{
+	struct descriptor descriptor;
+	for (int i = 0; i < 2; i++) {
+		assert_head(model);
+		assert_true(registry_manifest_head(model->registry, "c/d", "1", &descriptor, NULL));
+		descriptor_release(&descriptor);
+	}
+}
+
+/* covers: T-20, TOK-11 */
+static void token_of_one_identity_is_never_used_for_another(void **state)
+{
+	static const char file[] = "{\"auths\":{\"r.test/a\":{\"auth\":\"dTpw\"},\"r.test/c\":{\"auth\":\"djpw\"}}}";
+	/* Both may ask for either, as a registry does that always names the same scope. */
+#define BOTH(other) REALM ",scope=\"repository:" other ":pull\""
+	static const struct row rows[] = {
+		{PING, "", 401, {REALM}},
+		{"GET " TOKEN_URL "&account=u", "Accept: application/json\nAuthorization: Basic dTpw\n", 200, {NULL},
+			"{\"token\":\"t1\"}"},
+		{HEAD_1, ACCEPT "Authorization: Bearer t1\n", 401, {BOTH("c/d")}},
+		{"GET https://r.test/token?service=s&scope=repository%3Aa%2Fb%3Apull&scope=repository%3Ac%2Fd%3Apull"
+		 "&client_id=dray&account=u",
+			"Accept: application/json\nAuthorization: Basic dTpw\n", 200, {NULL}, "{\"token\":\"t2\"}"},
+		{HEAD_1, ACCEPT "Authorization: Bearer t2\n", 200, {SAYS_A}},
+		{"GET https://r.test/token?service=s&scope=repository%3Ac%2Fd%3Apull&client_id=dray&account=v",
+			"Accept: application/json\nAuthorization: Basic djpw\n", 200, {NULL}, "{\"token\":\"t3\"}"},
+		{"HEAD https://r.test/v2/c/d/manifests/1", ACCEPT "Authorization: Bearer t3\n", 401, {BOTH("a/b")}},
+		/* the same set of scopes as of t2, and not t2 */
+		{"GET https://r.test/token?service=s&scope=repository%3Ac%2Fd%3Apull&scope=repository%3Aa%2Fb%3Apull"
+		 "&client_id=dray&account=v",
+			"Accept: application/json\nAuthorization: Basic djpw\n", 200, {NULL}, "{\"token\":\"t4\"}"},
+		{"HEAD https://r.test/v2/c/d/manifests/1", ACCEPT "Authorization: Bearer t4\n", 200, {SAYS_A}},
+		{"GET " TOKEN_URL "&account=u", "Accept: application/json\nAuthorization: Basic dTpw\n", 200, {NULL},
+			"{\"token\":\"t5\"}"},
+		{HEAD_1, ACCEPT "Authorization: Bearer t5\n", 200, {SAYS_A}},
+		{"GET https://r.test/token?service=s&scope=repository%3Ac%2Fd%3Apull&client_id=dray&account=v", NULL,
+			200, {NULL}, "{\"token\":\"t6\"}"},
+		{"HEAD https://r.test/v2/c/d/manifests/1", ACCEPT "Authorization: Bearer t6\n", 200, {SAYS_A}},
+	};
+	struct error err;
+	(void)state;
+	setenv("DOCKER_AUTH_CONFIG", file, 1);
+	setenv("HOME", "/nonexistent", 1);
+	struct credential_store *store = credential_store_new(NULL, 0, &err);
+	assert_non_null(store);
+	const struct registry_options options = {.domain = "r.test", .credentials = store};
+	PLAY(head_here_and_there, &options, rows, NULL);
+	credential_store_free(store);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +354,7 @@ int main(void)
 		cmocka_unit_test(nobody_is_nobody_by_basic_either),
 		cmocka_unit_test(token_server_is_asked_again_for_what_may_pass),
 		cmocka_unit_test(words_of_the_token_server_are_told),
+		cmocka_unit_test(token_of_one_identity_is_never_used_for_another),
 		cmocka_unit_test(hostile_reply_of_a_token_server_is_no_token),
 		cmocka_unit_test(credentials_go_where_the_configuration_says),
 	};
