@@ -111,6 +111,8 @@ static void add_registry(struct assembly *assembly, const struct node *node)
 		read_tls(assembly, tls, registry);
 	const struct node *credentials = node_get(node, "credentials");
 	registry->username = memory_text(node_text(credentials, "username"));
+	const struct node *password = node_get(credentials, "password");
+	config->has_password |= password && !password->is_masked;
 	registry->password = memory_text(node_text(credentials, "password"));
 	add_realms(assembly, node_get(node, "realms"), registry);
 	registry->blob_slots = number_of(node, "blob-slots", 0);

@@ -12,6 +12,7 @@
 #include "oci/digest.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void config_free_pointer(struct config **slot)
@@ -72,6 +73,12 @@ static bool read_file(const char *path, struct buf *bytes, struct problems *prob
 	return false;
 }
 
+static bool others_may_read(const char *path)
+{
+	struct stat status;
+	return stat(path, &status) == 0 && (status.st_mode & (S_IRGRP | S_IROTH));
+}
+
 bool config_load(const char *path, struct config **config, struct config_errors *errors, struct error *err)
 {
 	auto_problems struct problems problems = {0};
@@ -89,6 +96,7 @@ bool config_load(const char *path, struct config **config, struct config_errors 
 	build(folder, &bytes, fresh, &problems);
 	if (problems.count > 0)
 		return fail(&problems, ERR_INVALID, path, errors, err);
+	fresh->shows_password = fresh->has_password && others_may_read(path);
 	*config = fresh;
 	fresh = NULL;
 	return true;

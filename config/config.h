@@ -72,6 +72,8 @@ struct config {
 	char *hash;       /* "sha256:..." of its bytes */
 	char *state_file; /* absolute, or NULL: none */
 	char *auth_file;  /* absolute, or NULL */
+	/* T-24: a password stands in the file as it is, and not as a variable; and others may read the file */
+	bool has_password, shows_password;
 	struct config_registry *registries;
 	size_t registry_count;
 	struct config_repository *repositories;

@@ -152,6 +152,9 @@ bool run_new(const struct run_options *options, struct run **run_out, struct err
 		credential_store_free(credentials);
 		return false;
 	}
+	if (config && config->shows_password)
+		log_warning("%s has a password in it, and others may read it; run: chmod 600 %s", config->path,
+			config->path);
 	struct run *run = memory_new(1, sizeof *run);
 	run->config = config;
 	run->store = options->store;

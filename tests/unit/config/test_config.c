@@ -4,6 +4,7 @@
 #include "config/selection.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 static void a_full_file_is_read_as_written(void **state)
 {
@@ -325,6 +326,42 @@ static void a_variable_needs_no_quotes_inside_of_braces(void **state)
 	free(lines);
 }
 
+/* covers: T-24 */
+static void a_password_in_a_file_for_all_is_noticed(void **state)
+{
+	static const struct {
+		const char *password;
+		mode_t mode;
+		bool shown;
+	} rows[] = {
+		{"s3cret", 0644, true},
+		{"s3cret", 0640, true},
+		{"s3cret", 0600, false},
+		{"${DRAY_TEST_PASSWORD}", 0644, false},
+	};
+	(void)state;
+	setenv("DRAY_TEST_PASSWORD", "s3cret", 1);
+	for (size_t i = 0; i < array_count(rows); i++) {
+		struct folder folder;
+		struct config *config;
+		struct config_errors errors;
+		struct error err;
+		folder_make(&folder);
+		auto_free char *text = memory_format(
+			"version: 1\ndefaults: {target: t.io}\nrepos: [a.io/x]\nregistries: {t.io: {credentials: "
+			"{username: a, password: \"%s\"}}}\n",
+			rows[i].password);
+		folder_put(&folder, "dray.yaml", text, strlen(text));
+		assert_int_equal(chmod(folder.file, rows[i].mode), 0);
+		if (!config_load(folder.file, &config, &errors, &err))
+			fail_msg("%s", err.text);
+		if (config->shows_password != rows[i].shown)
+			fail_msg("%s, %o", rows[i].password, (unsigned)rows[i].mode);
+		config_free(config);
+		folder_drop(&folder);
+	}
+}
+
 static void a_key_has_no_variables(void **state)
 {
 	(void)state;
@@ -429,6 +466,7 @@ int main(void)
 		cmocka_unit_test(names_are_for_the_layouts_of_an_entry),
 		cmocka_unit_test(a_variable_is_text_and_nothing_else),
 		cmocka_unit_test(a_variable_needs_no_quotes_inside_of_braces),
+		cmocka_unit_test(a_password_in_a_file_for_all_is_noticed),
 		cmocka_unit_test(a_key_has_no_variables),
 		cmocka_unit_test(aliases_and_a_byte_order_mark_are_fine),
 		cmocka_unit_test(a_registry_is_found_by_its_host),
