@@ -13,6 +13,7 @@
 
 enum option_id {
 	OPTION_HELP,
+	OPTION_ALL_TAGS,
 	OPTION_CONFIG,
 	OPTION_DRY_RUN,
 	OPTION_JSON,
@@ -24,7 +25,7 @@ enum option_id {
 	OPTION_COUNT,
 };
 
-enum { OPTION_VALUES_MAX = 16, OPERANDS_MAX = 4 };
+enum { OPTION_VALUES_MAX = 16, OPERANDS_MAX = 64 };
 
 /* What the command line said. All texts are borrowed from argv. */
 struct arguments {
@@ -68,6 +69,7 @@ int command_sync(const struct arguments *arguments);
 int command_copy(const struct arguments *arguments);
 int command_tags(const struct arguments *arguments);
 int command_inspect(const struct arguments *arguments);
+int command_delete(const struct arguments *arguments);
 int command_status(const struct arguments *arguments);
 int command_explain(const struct arguments *arguments);
 int command_gc(const struct arguments *arguments);

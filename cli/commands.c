@@ -16,6 +16,8 @@ struct option {
 
 static const struct option options[OPTION_COUNT] = {
 	[OPTION_HELP] = {"help", 'h', NULL, false, "show this help"},
+	[OPTION_ALL_TAGS] = {"all-tags", 0, NULL, false,
+		"with a digest: yes, delete the manifest and every tag that points to it"},
 	[OPTION_CONFIG] = {"config", 'c', "FILE", false,
 		"take registries (TLS, credentials) and limits from this configuration"},
 	[OPTION_DRY_RUN] = {"dry-run", 'n', NULL, false, "find out what would be done, and change nothing"},
@@ -40,6 +42,8 @@ static const enum option_id inspect_options[] = {
 static const enum option_id status_options[] = {OPTION_CONFIG, OPTION_JSON, OPTION_HELP, OPTION_COUNT};
 static const enum option_id explain_options[] = {OPTION_CONFIG, OPTION_HELP, OPTION_COUNT};
 static const enum option_id gc_options[] = {OPTION_OLDER_THAN, OPTION_DRY_RUN, OPTION_JSON, OPTION_HELP, OPTION_COUNT};
+static const enum option_id delete_options[] = {
+	OPTION_ALL_TAGS, OPTION_DRY_RUN, OPTION_CONFIG, OPTION_HELP, OPTION_COUNT};
 static const enum option_id check_options[] = {OPTION_HELP, OPTION_COUNT};
 
 const struct command commands[] = {
@@ -103,6 +107,14 @@ const struct command commands[] = {
 		"  dray gc --dry-run oci:/srv/air-gap\n"
 		"  dray gc --older-than 7d oci:/srv/air-gap\n",
 		gc_options, command_gc},
+	{"delete", "REFERENCE...", 1, OPERANDS_MAX, "delete tags, or manifests by digest, from a registry",
+		"REPOSITORY:TAG deletes that tag alone; what it points to, and its other tags, stay. Many registries\n"
+		"do not do that by the protocol; then nothing is deleted, and it is said. REPOSITORY@DIGEST deletes\n"
+		"the manifest, and with it every tag that points to it, which is why it needs --all-tags. Blobs are\n"
+		"never deleted. No other command deletes anything at a registry.",
+		"  dray delete registry.internal:5000/app:old registry.internal:5000/app:older\n"
+		"  dray delete --all-tags registry.internal:5000/app@sha256:DIGEST\n",
+		delete_options, command_delete},
 	{"config check", "[CONFIG]", 0, 1, "check a configuration, contacting nothing",
 		"Reports every error as FILE:LINE:COLUMN: TEXT, and exits with 2 if there is one.",
 		"  dray config check /etc/dray/dray.yaml\n", check_options, command_config_check},

@@ -124,6 +124,13 @@ bool endpoint_manifest_put(struct endpoint *endpoint, const char *repository, co
 	return endpoint->ops->manifest_put(endpoint, repository, tag, manifest, bytes, err);
 }
 
+bool endpoint_delete(struct endpoint *endpoint, const char *repository, const char *reference, struct error *err)
+{
+	if (!endpoint->ops->delete)
+		return error_set(err, ERR_UNSUPPORTED, "%s: nothing is deleted there", endpoint->name);
+	return endpoint->ops->delete (endpoint, repository, reference, err);
+}
+
 bool endpoint_flush(struct endpoint *endpoint, struct error *err)
 {
 	return endpoint->ops->flush(endpoint, err);

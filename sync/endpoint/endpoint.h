@@ -137,6 +137,13 @@ must_check bool endpoint_manifest_put(struct endpoint *endpoint, const char *rep
 	const struct descriptor *manifest, const void *bytes, struct error *err);
 
 /**
+ * Delete @reference: a tag alone, or by digest text a manifest with every tag that points to it. As
+ * registry_tag_delete() and registry_manifest_delete(); ERR_UNSUPPORTED in a layout.
+ */
+must_check bool endpoint_delete(
+	struct endpoint *endpoint, const char *repository, const char *reference, struct error *err);
+
+/**
  * Wait until every tag put before is durable and visible. A registry: at once. A layout: index.json is written again
  * under its lock, merged with what others wrote, at a bounded rate (LAY-2, LAY-13); many waiters share one write.
  */

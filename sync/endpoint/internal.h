@@ -38,6 +38,8 @@ struct endpoint_ops {
 
 	bool (*manifest_put)(struct endpoint *endpoint, const char *repository, const char *tag,
 		const struct descriptor *manifest, const void *bytes, struct error *err);
+	/* NULL: nothing can be deleted here */
+	bool (*delete)(struct endpoint *endpoint, const char *repository, const char *reference, struct error *err);
 	bool (*flush)(struct endpoint *endpoint, struct error *err);
 };
 

@@ -244,6 +244,16 @@ static void writer_free(struct endpoint_writer *endpoint_writer)
 
 /* --- the kind -------------------------------------------------------------------------------------------------- */
 
+static bool delete_reference(
+	struct endpoint *endpoint, const char *repository, const char *reference, struct error *err)
+{
+	struct digest digest;
+	if (!is_digest_text(reference))
+		return registry_tag_delete(registry_of(endpoint), repository, reference, err);
+	return digest_parse(reference, &digest, err) &&
+	       registry_manifest_delete(registry_of(endpoint), repository, &digest, err);
+}
+
 static const struct endpoint_ops registry_ops = {
 	.release = release,
 	.reference = format_reference,
@@ -262,6 +272,7 @@ static const struct endpoint_ops registry_ops = {
 	.writer_commit = writer_commit,
 	.writer_free = writer_free,
 	.manifest_put = manifest_put,
+	.delete = delete_reference,
 	.flush = flush,
 };
 

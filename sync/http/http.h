@@ -19,7 +19,16 @@
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_METHOD_COUNT };
 
 /* What a request is for: the report counts by method and kind. */
-enum http_kind { HTTP_PING, HTTP_TOKEN, HTTP_TAGS, HTTP_CATALOG, HTTP_MANIFEST, HTTP_BLOB, HTTP_UPLOAD, HTTP_KIND_COUNT };
+enum http_kind {
+	HTTP_PING,
+	HTTP_TOKEN,
+	HTTP_TAGS,
+	HTTP_CATALOG,
+	HTTP_MANIFEST,
+	HTTP_BLOB,
+	HTTP_UPLOAD,
+	HTTP_KIND_COUNT
+};
 
 /** The versions of libcurl and of what it stands on, as it tells them. */
 const char *http_library_version(void);

@@ -99,6 +99,23 @@ must_check bool registry_manifest_resolve(struct registry *registry, const char 
 must_check bool registry_manifest_put(struct registry *registry, const char *repository, const char *reference,
 	const char *media_type, const void *bytes, size_t length, const struct digest *digest, struct error *err);
 
+/* --- deleting -------------------------------------------------------------------------------------------------- */
+
+/**
+ * Delete the tag alone (DEL-1); what it pointed to stays. ERR_UNSUPPORTED: this registry deletes no tags by the
+ * protocol. ERR_DENIED. Already gone is a success.
+ */
+must_check bool registry_tag_delete(
+	struct registry *registry, const char *repository, const char *tag, struct error *err);
+
+/**
+ * Delete the manifest, and with it every tag that points to it (DEL-2); what it refers to stays. If it has a subject
+ * and the registry has no referrers API, it leaves the list of the subject's referrers, too (DEL-6). ERR_NOT_FOUND:
+ * there is none. ERR_UNSUPPORTED, ERR_DENIED.
+ */
+must_check bool registry_manifest_delete(
+	struct registry *registry, const char *repository, const struct digest *digest, struct error *err);
+
 /* --- blobs ----------------------------------------------------------------------------------------------------- */
 
 /** HEAD. *present false: 404, 405, or a size that differs; other errors are errors (BLB-11, UPL-1). */

@@ -10,7 +10,7 @@ OPTIONS = {"sync": {"--dry-run", "--json", "--quiet", "--verbose"},
            "copy": {"--platform", "--verify", "--config", "--dry-run", "--json", "--quiet", "--verbose"},
            "tags": {"--config"}, "inspect": {"--platform", "--config", "--json"}, "config check": set(),
            "status": {"--config", "--json"}, "explain": {"--config"},
-           "gc": {"--older-than", "--dry-run", "--json"}}
+           "gc": {"--older-than", "--dry-run", "--json"}, "delete": {"--all-tags", "--config", "--dry-run"}}
 COMMANDS = sorted(OPTIONS)
 _OPTION = re.compile(r"^  (?:(-\w), |    )(--[\w-]+)(?: (\S+))? ", re.MULTILINE)
 

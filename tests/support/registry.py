@@ -36,6 +36,7 @@ class Registry:
         config = self.directory / "config.yml"
         config.write_text(_CONFIG.format(root=self.root, auth=auth))
         self.authorization = authorization
+        self.may_lose = False
         self.server = Background(["docker-registry", "serve", config], self.directory / "output",
                                  env={"OTEL_TRACES_EXPORTER": "none"})
         found = self.server.wait_until(
@@ -44,7 +45,11 @@ class Registry:
         self.address = f"127.0.0.1:{self.port}"
 
     def stop(self):
+        """Stop it; and, of every test that used it: dray deleted no manifest and no blob (T-54)."""
         self.server.stop()
+        deletions = [line for line in self.server.text().splitlines()
+                     if '"DELETE /v2/' in line and "/blobs/uploads/" not in line and '"dray/' in line]
+        assert self.may_lose or not deletions, f"deleted: {deletions}"
 
     # --- files on disk, for planting what no registry would accept ------------------------------------------------
 
