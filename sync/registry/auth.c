@@ -281,11 +281,26 @@ void registry_unauthorized(struct registry *registry, const struct authorization
 	challenge_release(&fresh);
 }
 
-bool registry_token_may_ripen(const struct authorization *used, const struct http_exchange *exchange)
+enum last_try registry_last_try(const struct authorization *used, const struct http_exchange *exchange)
 {
 	struct challenge challenge = {.scheme = CHALLENGE_NONE};
 	read_challenge(exchange, &challenge);
-	bool lacks_scope = says_insufficient_scope(&challenge);
+	bool wants_basic = challenge.scheme == CHALLENGE_BASIC, lacks_scope = says_insufficient_scope(&challenge);
 	challenge_release(&challenge);
-	return used->key && !lacks_scope;
+	if (!used->key || lacks_scope)
+		return LAST_NONE;
+	return wants_basic ? LAST_BASIC : LAST_WAIT;
+}
+
+bool registry_authorize_by_basic(
+	struct registry *registry, const char *repository, struct authorization *authorization, struct error *err)
+{
+	struct credential credential;
+	*authorization = (struct authorization){0};
+	if (!find_credential(registry, repository, &credential, err))
+		return false;
+	if (credential.username && credential.password)
+		authorization->header = secret_basic(credential.username, credential.password);
+	credential_release(&credential);
+	return true;
 }

@@ -114,17 +114,29 @@ static bool is_question(const struct registry *registry, const struct call *call
 	       registry_is_origin_of(registry, reply->exchange);
 }
 
-/* T-21: a token that is refused at once may not be valid yet, where two clocks differ. The same token again, once. */
-static bool wait_for_token(struct registry *registry, const struct call *call, const struct authorization *used,
+/* The token is fresh and was refused: what is left to try, once. */
+static bool try_last(struct registry *registry, const struct call *call, const struct authorization *used,
 	struct reply *reply, struct error *err)
 {
-	if (reply_status(reply) != 401 || !registry_is_origin_of(registry, reply->exchange) ||
-		!registry_token_may_ripen(used, reply->exchange))
+	auto_authorization struct authorization basic = {0};
+	if (reply_status(reply) != 401 || !registry_is_origin_of(registry, reply->exchange))
 		return true;
-	if (!task_sleep(TOKEN_RIPENS_MS, err))
-		return false;
+	switch (registry_last_try(used, reply->exchange)) {
+	case LAST_NONE:
+		return true;
+	case LAST_WAIT:
+		if (!task_sleep(TOKEN_RIPENS_MS, err))
+			return false;
+		break;
+	case LAST_BASIC:
+		if (!registry_authorize_by_basic(registry, call->repository, &basic, err))
+			return false;
+		if (!basic.header)
+			return true;
+		break;
+	}
 	reply_release(reply);
-	return send(registry, call, used->header, reply, err);
+	return send(registry, call, basic.header ? basic.header : used->header, reply, err);
 }
 
 /* One more try after a 401, unless it would say the same (AUTH-18). */
@@ -139,7 +151,7 @@ static bool answer_challenge(struct registry *registry, const struct call *call,
 	if (!fresh.header || str_is(fresh.header, used->header))
 		return true;
 	reply_release(reply);
-	return send(registry, call, fresh.header, reply, err) && wait_for_token(registry, call, &fresh, reply, err);
+	return send(registry, call, fresh.header, reply, err) && try_last(registry, call, &fresh, reply, err);
 }
 
 static bool attempt(struct registry *registry, const struct call *call, struct reply *reply, struct error *err)

@@ -63,11 +63,19 @@ must_check bool registry_authorize(struct registry *registry, const char *reposi
 void registry_unauthorized(struct registry *registry, const struct authorization *used,
 	const struct http_exchange *exchange, struct scopes *scopes);
 
-/**
- * A request with a token as fresh as can be got a 401 again. True: the token may be good in a moment, where the clocks
- * of the registry and of its token server differ (T-21); false: it lacks a scope, or there was none.
- */
-bool registry_token_may_ripen(const struct authorization *used, const struct http_exchange *exchange);
+/* What is left to try, for one request, when a token as fresh as can be got a 401 again. */
+enum last_try {
+	LAST_NONE, /* it lacks a scope, or there was no token */
+	LAST_WAIT, /* it may be good in a moment, where the clocks of the registry and of its token server differ (T-21)
+		    */
+	LAST_BASIC, /* Basic is all that the registry takes here: Harbor's catalog (AUTH-11) */
+};
+
+enum last_try registry_last_try(const struct authorization *used, const struct http_exchange *exchange);
+
+/** Basic for this one request; no header where there is no password. */
+must_check bool registry_authorize_by_basic(
+	struct registry *registry, const char *repository, struct authorization *authorization, struct error *err);
 
 /** Did the registry itself answer, and not one that it redirected to? Only then a 401 is a question to us (T-13). */
 bool registry_is_origin_of(const struct registry *registry, const struct http_exchange *exchange);

@@ -261,6 +261,37 @@ static void registry_that_said_bearer_stays_one(void **state)
 	PLAY(head_once, &with_user, rows, NULL);
 }
 
+/* covers: AUTH-11 */
+static void registry_that_takes_basic_alone_for_one_thing_gets_it_for_that(void **state)
+{
+	static const struct row rows[] = {
+		{PING, "", 401, {REALM}},
+		{"GET " TOKEN_URL "&account=u", NULL, 200, {NULL}, "{\"token\":\"t1\"}"},
+		{HEAD_1, NULL, 401, {BASIC}},
+		{"GET " TOKEN_URL "&account=u", NULL, 200, {NULL}, "{\"token\":\"t2\"}"},
+		{HEAD_1, ACCEPT "Authorization: Bearer t2\n", 401, {BASIC}},
+		{HEAD_1, ACCEPT "Authorization: Basic dTpw\n", 200, {SAYS_A}},
+		{HEAD_1, ACCEPT "Authorization: Bearer t2\n", 200, {SAYS_A}},
+	};
+	(void)state;
+	PLAY(head_twice, &with_user, rows, NULL);
+}
+
+/* covers: AUTH-11, TOK-13 */
+static void nobody_has_no_basic_to_try(void **state)
+{
+	static const struct row rows[] = {
+		{PING, "", 401, {REALM}},
+		{"GET " TOKEN_URL, NULL, 200, {NULL}, "{\"token\":\"t1\"}"},
+		{HEAD_1, NULL, 401, {BASIC}},
+		{"GET " TOKEN_URL, NULL, 200, {NULL}, "{\"token\":\"t2\"}"},
+		{HEAD_1, NULL, 401, {BASIC}},
+		{GET_1, NULL, 401, {BASIC}},
+	};
+	(void)state;
+	PLAY(fail_with_wrong_password, NULL, rows, NULL);
+}
+
 /* covers: AUTH-2 */
 static void challenge_may_come_after_an_open_ping(void **state)
 {
@@ -463,6 +494,8 @@ int main(void)
 		cmocka_unit_test(forbidden_is_final),
 		cmocka_unit_test(forbidden_with_a_challenge_is_answered_once),
 		cmocka_unit_test(registry_that_said_bearer_stays_one),
+		cmocka_unit_test(registry_that_takes_basic_alone_for_one_thing_gets_it_for_that),
+		cmocka_unit_test(nobody_has_no_basic_to_try),
 		cmocka_unit_test(challenge_may_come_after_an_open_ping),
 		cmocka_unit_test(challenge_of_the_ping_serves_a_401_without_one),
 		cmocka_unit_test(question_of_another_origin_is_not_answered),
