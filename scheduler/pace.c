@@ -101,3 +101,11 @@ bool pace_may_retry(struct pace *pace, const struct error *err, int attempts, ui
 	pace->retries_left--;
 	return true;
 }
+
+bool pace_retry_pause(struct pace *pace, int attempts, uint64_t answers_before, struct error *err)
+{
+	if (!retry_is_transient(err) || err->retry_after_ms > pace_policy.obey_ms ||
+		!pace_may_retry(pace, err, attempts, answers_before))
+		return false;
+	return err->kind == ERR_RATE_LIMITED || retry_pause(&pace_policy, attempts, err);
+}

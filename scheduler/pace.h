@@ -62,6 +62,12 @@ void pace_first_ended(struct pace *pace);
  */
 bool pace_may_retry(struct pace *pace, const struct error *err, int attempts, uint64_t answers_before);
 
+/**
+ * The same, with the wait before the next attempt. A limit is waited for where the host is asked next, unless it asked
+ * for more than we wait. False, with @err as it was: give up (or cancelled: ERR_CANCELED).
+ */
+must_check bool pace_retry_pause(struct pace *pace, int attempts, uint64_t answers_before, struct error *err);
+
 /** The policy that goes with it: as retry_default, with the attempts that pace_may_retry() grants. */
 extern const struct retry_policy pace_policy;
 

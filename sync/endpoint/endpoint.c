@@ -29,6 +29,18 @@ const struct notices *endpoint_notices(const struct endpoint *endpoint)
 	return endpoint->notices;
 }
 
+bool endpoint_retry_pause(struct endpoint *endpoint, int attempts, uint64_t answers_before, struct error *err)
+{
+	if (!endpoint->pace)
+		return retry_pause(&retry_default, attempts, err);
+	return pace_retry_pause(endpoint->pace, attempts, answers_before, err);
+}
+
+uint64_t endpoint_answers(const struct endpoint *endpoint)
+{
+	return endpoint->pace ? endpoint->pace->answers : 0;
+}
+
 struct gate *endpoint_blob_gate(struct endpoint *endpoint)
 {
 	return endpoint->blob_gate;

@@ -50,6 +50,15 @@ bool endpoint_is_layout(const struct endpoint *endpoint);
 /** What a registry told beside its answers; NULL: no registry. Borrowed. */
 const struct notices *endpoint_notices(const struct endpoint *endpoint);
 
+/**
+ * Wait before the next attempt at what failed @attempts times with @err, if another may be made; @answers_before is
+ * what endpoint_answers() was when the first was made. False, with @err as it was: give up (or cancelled:
+ * ERR_CANCELED).
+ */
+must_check bool endpoint_retry_pause(
+	struct endpoint *endpoint, int attempts, uint64_t answers_before, struct error *err);
+uint64_t endpoint_answers(const struct endpoint *endpoint);
+
 /** Blob transfers hold a place in it. */
 struct gate *endpoint_blob_gate(struct endpoint *endpoint);
 

@@ -135,6 +135,6 @@ struct endpoint *endpoint_new_failing(const char *directory, const struct error 
 	failing->name = memory_format("oci:%s", directory);
 	failing->reason = *reason;
 	gate_init(&failing->gate, 1);
-	failing->endpoint = (struct endpoint){&failing_ops, failing->name, &failing->gate, NULL, true};
+	failing->endpoint = (struct endpoint){&failing_ops, failing->name, &failing->gate, NULL, true, NULL};
 	return &failing->endpoint;
 }

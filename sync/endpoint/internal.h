@@ -49,6 +49,7 @@ struct endpoint {
 	struct gate *blob_gate;
 	const struct notices *notices; /* or NULL */
 	bool is_layout;
+	struct pace *pace; /* of a registry */
 };
 
 struct name_pages {

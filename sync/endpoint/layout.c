@@ -150,7 +150,7 @@ static struct layout *layout_new(const char *directory)
 	struct layout *layout = memory_new(1, sizeof *layout);
 	layout->name = memory_format("oci:%s", directory);
 	layout->root = layout->in_use = -1;
-	layout->endpoint = (struct endpoint){&layout_ops, layout->name, &layout->blob_gate, NULL, true};
+	layout->endpoint = (struct endpoint){&layout_ops, layout->name, &layout->blob_gate, NULL, true, NULL};
 	gate_init(&layout->blob_gate, BLOB_SLOTS);
 	waitqueue_init(&layout->loaded);
 	waitqueue_init(&layout->written);

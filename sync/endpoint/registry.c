@@ -283,7 +283,8 @@ struct endpoint *endpoint_new_registry(struct registry *registry)
 		.head = {.ops = &registry_ops,
 			.name = registry_domain(registry),
 			.blob_gate = registry_blob_gate(registry),
-			.notices = registry_notices(registry)},
+			.notices = registry_notices(registry),
+			.pace = registry_pace(registry)},
 		.registry = registry,
 	};
 	return &endpoint->head;

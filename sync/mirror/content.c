@@ -164,6 +164,7 @@ static bool fetch_config(struct run *run, struct endpoint *source, const char *r
 	if (wanted->size > (int64_t)LIMIT_CONFIG_BYTES)
 		return error_set(err, ERR_TOO_LARGE, "config of %ld bytes, more than %zu", (long)wanted->size,
 			LIMIT_CONFIG_BYTES);
+	uint64_t answers = endpoint_answers(source);
 	for (int attempt = 1;; attempt++) {
 		buf_clear(bytes);
 		struct error why;
@@ -172,7 +173,7 @@ static bool fetch_config(struct run *run, struct endpoint *source, const char *r
 			run->report.bytes.downloaded += (int64_t)bytes->length;
 			return true;
 		}
-		if (!retry_pause(&retry_default, attempt, &why)) {
+		if (!endpoint_retry_pause(source, attempt, answers, &why)) {
 			*err = why;
 			return false;
 		}

@@ -236,6 +236,7 @@ static bool pump_once(struct transfer *transfer, struct partial *partial, struct
 static bool pump(struct transfer *transfer, struct error *err)
 {
 	struct partial partial = {0};
+	uint64_t answers = endpoint_answers(transfer->source);
 	for (int attempt = 1;; attempt++) {
 		int64_t before = transfer->offset + (int64_t)partial.length;
 		if (pump_once(transfer, &partial, err))
@@ -244,7 +245,7 @@ static bool pump(struct transfer *transfer, struct error *err)
 			attempt = 1; /* it moves: what counts is how often it breaks without moving */
 		log_debug("%s: after %ld bytes: %s", transfer->image,
 			(long)(transfer->offset + (int64_t)partial.length), err->text);
-		if (!retry_pause(&retry_default, attempt, err))
+		if (!endpoint_retry_pause(transfer->source, attempt, answers, err))
 			return false;
 	}
 }

@@ -73,6 +73,11 @@ struct gate *registry_blob_gate(struct registry *registry)
 	return &registry->blobs;
 }
 
+struct pace *registry_pace(struct registry *registry)
+{
+	return &registry->pace;
+}
+
 const struct notices *registry_notices(const struct registry *registry)
 {
 	return &registry->notices;

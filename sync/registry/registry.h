@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "oci/descriptor.h"
 #include "scheduler/gate.h"
+#include "scheduler/pace.h"
 #include "sync/http/http.h"
 #include "sync/registry/credentials.h"
 #include "sync/registry/notices.h"
@@ -41,6 +42,9 @@ void registry_free(struct registry *registry);
 
 const char *registry_domain(const struct registry *registry);
 struct gate *registry_blob_gate(struct registry *registry);
+
+/** How fast it may be asked; shared by all who ask it. Borrowed. */
+struct pace *registry_pace(struct registry *registry);
 
 /** What it told us so far beside the answers. Borrowed. */
 const struct notices *registry_notices(const struct registry *registry);
