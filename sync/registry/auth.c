@@ -167,9 +167,13 @@ static char *cache_key(
 static bool authorize_by_token(struct registry *registry, const struct credential *credential,
 	const struct scopes *scopes, struct authorization *authorization, struct error *err)
 {
-	struct question question = {registry, credential, scopes};
+	auto_scopes struct scopes all = {.count = 0};
+	for (size_t i = 0; i < scopes->count; i++)
+		scopes_add_list(&all, scopes->texts[i]);
+	scopes_add_general(&all, &registry->wanted_scopes);
+	struct question question = {registry, credential, &all};
 	auto_secret char *token = NULL;
-	auto_free char *key = cache_key(registry, credential, scopes);
+	auto_free char *key = cache_key(registry, credential, &all);
 	if (!token_cache_get(&registry->tokens, key, fetch, &question, &token, err))
 		return false;
 	authorization->header = memory_format("Bearer %s", token);
@@ -270,8 +274,10 @@ void registry_unauthorized(struct registry *registry, const struct authorization
 	struct challenge fresh = {.scheme = CHALLENGE_NONE};
 	if (exchange && registry_is_origin_of(registry, exchange))
 		learn(registry, exchange, &fresh);
-	if (fresh.scheme == CHALLENGE_BEARER && fresh.scope && scopes)
+	if (fresh.scheme == CHALLENGE_BEARER && fresh.scope && scopes) {
 		scopes_add_list(scopes, fresh.scope);
+		scopes_add_general(&registry->wanted_scopes, scopes);
+	}
 	if (used->key && !says_insufficient_scope(&fresh)) /* AUTH-18: else it is good for what it is for */
 		token_cache_drop(&registry->tokens, used->key, used->header + strlen("Bearer "));
 	if (used->header && !used->key && registry->credentials && !registry->configured)

@@ -33,6 +33,7 @@ struct registry {
 	enum address_class address_class;
 	struct challenge challenge; /* realm is absolute */
 	enum basic_instead basic_instead;
+	struct scopes wanted_scopes; /* what it wants in every token: "aws", "*" (AUTH-19) */
 	struct token_cache tokens;
 	struct pace pace;        /* a limit that one request met is one for all (ERR-10) */
 	struct waitqueue pacing; /* who waits for the one that goes first behind a pause */

@@ -49,6 +49,7 @@ void registry_free(struct registry *registry)
 	token_cache_release(&registry->tokens);
 	notices_release(&registry->notices);
 	challenge_release(&registry->challenge);
+	scopes_release(&registry->wanted_scopes);
 	if (registry->configured)
 		credential_release(registry->configured);
 	free(registry->configured);

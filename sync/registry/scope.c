@@ -65,6 +65,13 @@ void scopes_add_list(struct scopes *scopes, const char *list)
 	}
 }
 
+void scopes_add_general(struct scopes *scopes, const struct scopes *others)
+{
+	for (size_t i = 0; i < others->count; i++)
+		if (!strchr(others->texts[i], ':'))
+			add(scopes, others->texts[i]);
+}
+
 static int compare(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);

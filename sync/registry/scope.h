@@ -25,6 +25,11 @@ void scopes_add(struct scopes *scopes, const char *repository, const char *actio
 /** Add a challenge's scopes, separated by blanks: actions on what is there already are joined (AUTH-18). */
 void scopes_add_list(struct scopes *scopes, const char *list);
 
+/** Add to @scopes those of @others that are for no one thing, as "aws" and "*": a registry that wants them wants them
+ * of all.
+ */
+void scopes_add_general(struct scopes *scopes, const struct scopes *others);
+
 /** The scopes, sorted and joined by blanks: equal for equal sets. New memory. */
 char *scopes_key(const struct scopes *scopes);
 

@@ -8,9 +8,10 @@ import urllib.parse
 
 
 class Proxy:
-    """`seen` has (method, target, headers) of every request as it came here."""
+    """`seen` has (method, target, headers) of every request as it came here. `names`: {host:port: where that is here}, for
+    hosts that are not ours; with it, nothing else can be reached."""
 
-    def __init__(self):
+    def __init__(self, names=None):
         self.seen = []
         outer = self
 
@@ -19,7 +20,11 @@ class Proxy:
 
             def do_CONNECT(self):
                 outer._note(self)
-                host, _, port = self.path.rpartition(":")
+                place = names.get(self.path, "") if names is not None else self.path
+                host, _, port = place.rpartition(":")
+                if not host:
+                    self.send_error(502)
+                    return
                 with socket.create_connection((host, int(port)), timeout=30) as upstream:
                     self.send_response(200)
                     self.end_headers()

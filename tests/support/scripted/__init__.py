@@ -15,7 +15,7 @@ import secrets
 import threading
 import time
 
-from .. import images
+from .. import canary, images
 from . import standing
 from .api import Api, ranged, route
 from .auth import Basic, Token, error
@@ -174,7 +174,7 @@ class Registry(Server):
 
     def _route(self, request):
         route(request)
-        if self.auth and request.path == getattr(self.auth, "realm", None):
+        if self.auth and request.path == self.auth.path:
             request.operation = "token"
 
     def _respond(self, request):
@@ -224,7 +224,7 @@ class Storage(Server):
         self._signed = {}
 
     def sign(self, name, data, method="GET"):
-        signature = secrets.token_hex(16)
+        signature = canary.secret(secrets.token_hex(16))
         self._signed[signature] = (name, data, method, time.monotonic() + self.life)
         return f"{self.url}/data/{name}?X-Amz-Expires={self.life}&X-Amz-Signature={signature}"
 

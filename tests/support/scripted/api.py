@@ -59,7 +59,7 @@ class Api:
 
     def answer(self, request):
         name = route(request)
-        if self.registry.auth and request.path == getattr(self.registry.auth, "realm", None):
+        if self.registry.auth and request.path == self.registry.auth.path:
             request.operation = "token"
             return self.registry.auth.answer(request, self.habits)
         refusal = self._refuse(request)

@@ -6,6 +6,7 @@ import secrets
 import time
 import urllib.parse
 
+from .. import canary
 from .http import Response
 
 _SCOPE = re.compile(r"^(?P<type>[a-z0-9]+)(?:\([a-z0-9]+\))?:(?P<name>.+):(?P<actions>[a-z,*]*)$")
@@ -28,6 +29,8 @@ def basic_of(request):
 class Basic:
     """users: {name: password}."""
 
+    path = None  # of the token server
+
     def __init__(self, users, realm="scripted"):
         self.users, self.realm = users, realm
 
@@ -43,19 +46,25 @@ class Token:
     """Bearer tokens for the scopes that were asked for and granted.
 
     users: {name: password}, who may do everything; `anonymous` are the actions that everybody has. `realm` is a path of the
-    same server, or the URL of another one (whose Registry has `tokens_of=`this)."""
+    same server, or a URL whose path leads to it, too, where a test gives it several names."""
 
     def __init__(self, users=None, life=300, anonymous=("pull",), realm="/token", service="scripted", skew=0):
         self.users, self.life, self.anonymous = users or {}, life, set(anonymous)
         self.realm, self.service, self.skew = realm, service, skew
+        self.path = urllib.parse.urlsplit(realm).path
         self.issued = {}  # token: (when it ends, {name: actions}, from when it is good)
+        self.owners = {}  # token: user; of all that were ever issued
         self.refresh_tokens = {}  # text: user
 
     # --- at the registry ------------------------------------------------------------------------------------------
 
     def check(self, request, scope, habits):
         scheme, _, text = request.authorization.partition(" ")
-        if scheme.lower() == "bearer" and self._covers(text, scope, habits):
+        only_basic = habits.basic_trap and request.operation == "catalog"
+        if scheme.lower() == "bearer" and self._covers(text, scope, habits) and not only_basic:
+            return None
+        who = basic_of(request) if habits.basic_trap or habits.basic_too else None
+        if who and self.users.get(who[0]) == who[1]:
             return None
         return self.challenge(request, scope, habits)
 
@@ -81,6 +90,9 @@ class Token:
         realm = self.realm if "://" in self.realm else f"{request.scheme}://{request.header('host')}{self.realm}"
         said = habits.scope if habits.scope is not None else scope
         parts = [("realm", realm), ("service", self.service)] + ([("scope", said)] if said is not None else [])
+        if request.authorization:
+            is_good = self._covers(request.authorization.partition(" ")[2], None, habits)
+            parts.append(("error", "insufficient_scope" if is_good else "invalid_token"))
         text = ",".join(f"{name}={value}" if habits.unquoted else f'{name}="{value}"' for name, value in parts)
         headers = [("WWW-Authenticate", f"{'bearer' if habits.unquoted else 'Bearer'} {text}")]
         if habits.basic_too:
@@ -119,7 +131,8 @@ class Token:
         for scope in scopes:
             _, name, actions = split_scope(scope)
             granted.setdefault(name, set()).update(actions if user else set(actions) & self.anonymous)
-        token = secrets.token_urlsafe(24)
+        token = canary.secret(secrets.token_urlsafe(24))
+        self.owners[token] = user
         now = time.monotonic()
         self.issued[token] = (now + self.skew + self.life, granted, now + self.skew)
         reply = {habits.token_key: token, "expires_in": self.life}

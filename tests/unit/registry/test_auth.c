@@ -126,15 +126,15 @@ static void registry_token_is_sent_as_it_is(void **state)
 static void refused_token_is_replaced_once_with_the_scopes_asked_for(void **state)
 {
 	static const struct row rows[] = {
-		{PING, "", 401, {REALM}},
-		{"GET " TOKEN_URL, NULL, 200, {NULL}, "{\"token\":\"t1\"}"},
+		{PING, "", 401, {REALM}}, {"GET " TOKEN_URL, NULL, 200, {NULL}, "{\"token\":\"t1\"}"},
 		{HEAD_1, ACCEPT "Authorization: Bearer t1\n", 401, {REALM ",scope=\"repository:a/b:pull aws\""}},
 		{"GET https://r.test/token?service=s&scope=repository%3Aa%2Fb%3Apull&scope=aws&client_id=dray", NULL,
 			200, {NULL}, "{\"token\":\"t2\"}"},
 		{HEAD_1, ACCEPT "Authorization: Bearer t2\n", 200, {SAYS_A}},
+		{HEAD_1, ACCEPT "Authorization: Bearer t2\n", 200, {SAYS_A}}, /* "aws" is wanted of all */
 	};
 	(void)state;
-	PLAY(head_once, NULL, rows, NULL);
+	PLAY(head_twice, NULL, rows, NULL);
 }
 
 /* covers: AUTH-18, TOK-13, T-21 */
