@@ -101,7 +101,7 @@ static bool inspect(struct run *run, struct inspection *in, struct error *err)
 {
 	const char *reference;
 	if (!place_open_source(run, &in->place, &in->endpoint, &in->repository, &reference, err) ||
-		!endpoint_resolve(in->endpoint, in->repository, reference, &in->root, err) ||
+		!endpoint_resolve_source(in->endpoint, in->repository, reference, &in->root, err) ||
 		!read_manifest(in, &in->root, &in->root_manifest, err) || !choose_image(in, err))
 		return false;
 	if (digest_is_empty(&in->image.digest))

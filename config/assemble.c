@@ -73,18 +73,19 @@ static void read_tls(struct assembly *assembly, const struct node *tls, struct c
 			"\"ca\" is never looked at with \"verify: false\"");
 }
 
-static void add_realms(struct assembly *assembly, const struct node *list, struct config_registry *registry)
+/* A list of hosts, in the spelling of references. */
+static void add_hosts(struct assembly *assembly, const struct node *list, char ***hosts, size_t *count)
 {
 	struct error err;
 	if (!list || list->bad)
 		return;
-	registry->realms = memory_new(list->child_count + 1, sizeof *registry->realms);
+	*hosts = memory_new(list->child_count + 1, sizeof **hosts);
 	for (size_t i = 0; i < list->child_count; i++) {
 		const struct node *node = list->children[i];
 		if (node->bad)
 			continue;
-		if (location_host(node->text, &registry->realms[registry->realm_count], &err))
-			registry->realm_count++;
+		if (location_host(node->text, &(*hosts)[*count], &err))
+			(*count)++;
 		else
 			problems_add(assembly->problems, node->place, "%s", err.text);
 	}
@@ -114,7 +115,8 @@ static void add_registry(struct assembly *assembly, const struct node *node)
 	const struct node *password = node_get(credentials, "password");
 	config->has_password |= password && !password->is_masked;
 	registry->password = memory_text(node_text(credentials, "password"));
-	add_realms(assembly, node_get(node, "realms"), registry);
+	add_hosts(assembly, node_get(node, "realms"), &registry->realms, &registry->realm_count);
+	add_hosts(assembly, node_get(node, "upload-hosts"), &registry->upload_hosts, &registry->upload_host_count);
 	registry->blob_slots = number_of(node, "blob-slots", 0);
 	registry->metadata_slots = number_of(node, "metadata-slots", 0);
 }

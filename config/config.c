@@ -121,6 +121,9 @@ static void registry_release(struct config_registry *registry)
 	for (size_t i = 0; i < registry->realm_count; i++)
 		free(registry->realms[i]);
 	free(registry->realms);
+	for (size_t i = 0; i < registry->upload_host_count; i++)
+		free(registry->upload_hosts[i]);
+	free(registry->upload_hosts);
 }
 
 void config_repository_release(struct config_repository *repository)

@@ -30,6 +30,8 @@ struct config_registry {
 	char *username, *password;                   /* or NULL */
 	char **realms;                               /* "gitlab.com", "auth.internal:8443" */
 	size_t realm_count;
+	char **upload_hosts; /* likewise */
+	size_t upload_host_count;
 	int64_t blob_slots, metadata_slots; /* 0: the default */
 	struct config_place place;
 };

@@ -20,12 +20,12 @@ static const struct schema source = {.form = SCHEMA_TEXT, .what = "a repository,
 static const struct schema target = {.form = SCHEMA_TEXT, .what = "a repository or `oci:DIR`"};
 static const struct schema prefix = {.form = SCHEMA_TEXT, .what = "a prefix, a template or `oci:DIR`"};
 static const struct schema pattern = {.form = SCHEMA_TEXT, .what = "a pattern"};
-static const struct schema realm = {.form = SCHEMA_TEXT, .what = "a host"};
+static const struct schema host = {.form = SCHEMA_TEXT, .what = "a host"};
 static const struct schema platform = {.form = SCHEMA_TEXT, .what = "a platform"};
 static const struct schema targets = {.form = SCHEMA_LIST, .item = &target};
 static const struct schema prefixes = {.form = SCHEMA_LIST, .item = &prefix};
 static const struct schema patterns = {.form = SCHEMA_LIST, .item = &pattern};
-static const struct schema realms = {.form = SCHEMA_LIST, .item = &realm};
+static const struct schema hosts = {.form = SCHEMA_LIST, .item = &host};
 static const struct schema platforms = {.form = SCHEMA_LIST, .item = &platform};
 /* A slot is a connection with its buffers; a task has a stack of 256 KiB. */
 static const struct schema slots = {.form = SCHEMA_NUMBER, .minimum = 1, .maximum = 256};
@@ -65,9 +65,13 @@ static const struct schema_key registry_keys[] = {
 		.help = "`off` is plain http; `insecure` takes any certificate"},
 	{.name = "credentials", .value = &credentials, .absent = "`auth-file`", .help = "Who we are to this registry"},
 	{.name = "realms",
-		.value = &realms,
+		.value = &hosts,
 		.absent = "none",
 		.help = "`HOST` or `HOST:PORT` of token servers elsewhere that may be sent its credentials"},
+	{.name = "upload-hosts",
+		.value = &hosts,
+		.absent = "none",
+		.help = "`HOST` or `HOST:PORT` elsewhere that it may have blobs uploaded to, without credentials"},
 	{.name = "blob-slots", .value = &slots, .absent = "8", .help = "Blobs in transfer at a time"},
 	{.name = "metadata-slots", .value = &slots, .absent = "16", .help = "Other requests at a time"},
 	{0},

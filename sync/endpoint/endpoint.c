@@ -73,6 +73,19 @@ bool endpoint_resolve(struct endpoint *endpoint, const char *repository, const c
 	return endpoint->ops->resolve(endpoint, repository, reference, root, err);
 }
 
+bool endpoint_resolve_source(struct endpoint *endpoint, const char *repository, const char *reference,
+	struct descriptor *root, struct error *err)
+{
+	struct error why;
+	if (endpoint_resolve(endpoint, repository, reference, root, &why))
+		return true;
+	if (why.kind == ERR_NOT_FOUND && endpoint->ops->resolve_by_reading)
+		return endpoint->ops->resolve_by_reading(endpoint, repository, reference, root, err);
+	if (err)
+		*err = why;
+	return false;
+}
+
 bool endpoint_manifest(struct endpoint *endpoint, const char *repository, const struct descriptor *wanted,
 	struct buf *bytes, char **media_type, struct error *err)
 {
@@ -122,6 +135,11 @@ bool endpoint_writer_write(struct endpoint_writer *writer, const void *bytes, si
 bool endpoint_writer_commit(struct endpoint_writer *writer, struct error *err)
 {
 	return writer->ops->writer_commit(writer, err);
+}
+
+enum upload_advice endpoint_writer_advice(const struct endpoint_writer *writer)
+{
+	return writer && writer->ops->writer_advice ? writer->ops->writer_advice(writer) : UPLOAD_NO_ADVICE;
 }
 
 void endpoint_writer_free(struct endpoint_writer *writer)

@@ -94,6 +94,13 @@ void name_pages_free(struct name_pages *pages);
 must_check bool endpoint_resolve(struct endpoint *endpoint, const char *repository, const char *reference,
 	struct descriptor *root, struct error *err);
 
+/**
+ * The same of a source: that it does not have something is believed of a GET alone, since there are registries that
+ * answer every HEAD with 404 (MAN-11).
+ */
+must_check bool endpoint_resolve_source(struct endpoint *endpoint, const char *repository, const char *reference,
+	struct descriptor *root, struct error *err);
+
 /** The bytes of the manifest @wanted, verified. *media_type: new memory, what the endpoint calls it, or NULL. */
 must_check bool endpoint_manifest(struct endpoint *endpoint, const char *repository, const struct descriptor *wanted,
 	struct buf *bytes, char **media_type, struct error *err);
@@ -132,6 +139,9 @@ must_check bool endpoint_writer_write(
 
 /** After the last byte, and after verification: make it visible (registry: the reply to PUT; layout: fsync, rename). */
 must_check bool endpoint_writer_commit(struct endpoint_writer *writer, struct error *err);
+
+/** After a failure: what its target says about another try. NULL: nothing. */
+enum upload_advice endpoint_writer_advice(const struct endpoint_writer *writer);
 
 /** Free; what was not committed is not visible, and gone. NULL is fine. */
 void endpoint_writer_free(struct endpoint_writer *writer);

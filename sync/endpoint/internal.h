@@ -17,6 +17,9 @@ struct endpoint_ops {
 
 	bool (*resolve)(struct endpoint *endpoint, const char *repository, const char *reference,
 		struct descriptor *root, struct error *err);
+	/* NULL: to resolve is to read */
+	bool (*resolve_by_reading)(struct endpoint *endpoint, const char *repository, const char *reference,
+		struct descriptor *root, struct error *err);
 	bool (*manifest)(struct endpoint *endpoint, const char *repository, const struct descriptor *wanted,
 		struct buf *bytes, char **media_type, struct error *err);
 
@@ -34,6 +37,7 @@ struct endpoint_ops {
 		struct endpoint_writer **writer, struct error *err);
 	bool (*writer_write)(struct endpoint_writer *writer, const void *bytes, size_t length, struct error *err);
 	bool (*writer_commit)(struct endpoint_writer *writer, struct error *err);
+	enum upload_advice (*writer_advice)(const struct endpoint_writer *writer); /* NULL: never any */
 	void (*writer_free)(struct endpoint_writer *writer);
 
 	bool (*manifest_put)(struct endpoint *endpoint, const char *repository, const char *tag,

@@ -189,7 +189,7 @@ struct layout_names {
 struct name_pages *layout_list(struct layout *layout, const char *repository, const struct endpoint_ops *ops)
 {
 	struct layout_names *pages = memory_new(1, sizeof *pages);
-	*pages = (struct layout_names){.head = {ops}, .layout = layout, .repository = memory_text(repository)};
+	*pages = (struct layout_names){.head = {.ops = ops}, .layout = layout, .repository = memory_text(repository)};
 	return &pages->head;
 }
 

@@ -234,6 +234,11 @@ static bool writer_commit(struct endpoint_writer *endpoint_writer, struct error 
 	return begin(writer, err) && blob_upload_commit(writer->upload, err);
 }
 
+static enum upload_advice writer_advice(const struct endpoint_writer *endpoint_writer)
+{
+	return blob_upload_advice(((const struct registry_writer *)endpoint_writer)->upload);
+}
+
 static void writer_free(struct endpoint_writer *endpoint_writer)
 {
 	struct registry_writer *writer = (struct registry_writer *)endpoint_writer;
@@ -261,6 +266,7 @@ static const struct endpoint_ops registry_ops = {
 	.pages_next = pages_next,
 	.pages_free = pages_free,
 	.resolve = resolve,
+	.resolve_by_reading = resolve_by_reading,
 	.manifest = manifest,
 	.blob_open = blob_open,
 	.reader_read = reader_read,
@@ -270,6 +276,7 @@ static const struct endpoint_ops registry_ops = {
 	.blob_create = blob_create,
 	.writer_write = writer_write,
 	.writer_commit = writer_commit,
+	.writer_advice = writer_advice,
 	.writer_free = writer_free,
 	.manifest_put = manifest_put,
 	.delete = delete_reference,

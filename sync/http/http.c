@@ -159,32 +159,33 @@ static bool is_foreign(const struct http_exchange *exchange)
 }
 
 /* RED-10: what goes along on a redirect; RED-4: Authorization does not leave its origin. */
-static bool make_headers(const struct http_exchange *exchange, char *range, struct header_list *list, struct error *err)
-{
-	const struct http_request *request = &exchange->request;
-	bool ranged = request->range_first >= 0 && request->range_last > 0;
-	if (ranged)
-		snprintf(range, RANGE_TEXT_BYTES, "bytes=%" PRId64 "-%" PRId64, request->range_first,
-			request->range_last);
-	return add_header(list, "User-Agent", exchange->http->settings.user_agent, err) &&
-	       add_header(list, "Accept", request->accept, err) &&
-	       add_header(list, "Authorization", is_foreign(exchange) ? NULL : request->authorization, err) &&
-	       add_header(list, "Content-Type", request->content_type, err) &&
-	       add_header(list, "Range", ranged ? range : NULL, err);
-}
-
-/* A registry's exception from verification and its client certificate are for it alone; a CA is only more trust. */
-static struct http_tls tls_of_foreigners(const struct http_tls *home)
-{
-	return (struct http_tls){.ca_file = home ? home->ca_file : NULL};
-}
-
 static int64_t body_bytes(const struct http_request *request)
 {
 	if (request->body_bytes > 0)
 		return request->body_bytes;
 	bool always = request->method == HTTP_POST || request->method == HTTP_PUT || request->method == HTTP_PATCH;
 	return always ? 0 : HTTP_NO_BODY; /* HTTP-6: Content-Length: 0 */
+}
+
+static bool make_headers(const struct http_exchange *exchange, char *range, struct header_list *list, struct error *err)
+{
+	const struct http_request *request = &exchange->request;
+	bool ranged = request->range_first >= 0 && request->range_last > 0;
+	bool sent = ranged && body_bytes(request) > 0; /* UPL-12: then without "bytes" */
+	if (ranged)
+		snprintf(range, RANGE_TEXT_BYTES, "%s%" PRId64 "-%" PRId64, sent ? "" : "bytes=", request->range_first,
+			request->range_last);
+	return add_header(list, "User-Agent", exchange->http->settings.user_agent, err) &&
+	       add_header(list, "Accept", request->accept, err) &&
+	       add_header(list, "Authorization", is_foreign(exchange) ? NULL : request->authorization, err) &&
+	       add_header(list, "Content-Type", request->content_type, err) &&
+	       add_header(list, sent ? "Content-Range" : "Range", ranged ? range : NULL, err);
+}
+
+/* A registry's exception from verification and its client certificate are for it alone; a CA is only more trust. */
+static struct http_tls tls_of_foreigners(const struct http_tls *home)
+{
+	return (struct http_tls){.ca_file = home ? home->ca_file : NULL};
 }
 
 static bool body_is_written(const struct http_request *request)

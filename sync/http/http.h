@@ -85,7 +85,8 @@ struct http_request {
 	const char *content_type;  /* or NULL */
 	const void *body;          /* small body in memory, or NULL: it comes by http_write() */
 	int64_t body_bytes;        /* HTTP_NO_BODY, or its exact length */
-	int64_t range_first;       /* closed Range (BLB-4); negative, or a last of 0: the whole */
+	int64_t range_first;       /* closed Range (BLB-4), of a body that is sent its Content-Range (UPL-12); negative,
+				      or a last of 0: the whole */
 	int64_t range_last;
 	bool bulk;                     /* a blob: HTTP/1.1, a connection for itself (HTTP-9) */
 	const struct http_tls *tls;    /* or NULL */

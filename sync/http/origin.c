@@ -140,6 +140,25 @@ bool origin_equal(const struct origin *a, const struct origin *b)
 	return a->tls == b->tls && a->port == b->port && str_is(a->host, b->host);
 }
 
+bool origin_is_one_of(const struct origin *origin, const char *const *places, size_t place_count)
+{
+	for (size_t i = 0; i < place_count; i++) {
+		struct origin place;
+		auto_free char *url = memory_format("%s://%s/", origin->tls ? "https" : "http", places[i]);
+		if (origin_of(url, &place, NULL) && origin_equal(&place, origin))
+			return true;
+	}
+	return false;
+}
+
+char *origin_place(const struct origin *origin)
+{
+	bool is_ipv6 = strchr(origin->host, ':') != NULL;
+	auto_free char *host = memory_format(is_ipv6 ? "[%s]" : "%s", origin->host);
+	bool is_usual = origin->port == (origin->tls ? PORT_HTTPS : PORT_HTTP);
+	return is_usual ? memory_text(host) : memory_format("%s:%d", host, origin->port);
+}
+
 /* --- references --------------------------------------------------------------------------------------------------- */
 
 static bool has_scheme(const char *reference)

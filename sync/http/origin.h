@@ -7,6 +7,8 @@
 
 #include "base/error.h"
 
+#include <stddef.h>
+
 struct sockaddr;
 
 #define ORIGIN_HOST_MAX 255
@@ -21,6 +23,15 @@ struct origin {
 must_check bool origin_of(const char *url, struct origin *origin, struct error *err);
 
 bool origin_equal(const struct origin *a, const struct origin *b);
+
+/**
+ * Is @origin at one of @places? They are "HOST" or "HOST:PORT", without a scheme; a host alone is at the usual port of
+ * @origin's scheme. Exact, after folding of case and a trailing dot (T-19).
+ */
+bool origin_is_one_of(const struct origin *origin, const char *const *places, size_t place_count);
+
+/** "host", "host:8443" or "[::1]:8443": as a user writes it among such places. New memory. */
+char *origin_place(const struct origin *origin);
 
 /** Resolve @reference against the absolute @base (RFC 3986), keeping its query as it is written. New memory, or NULL.
  */

@@ -316,6 +316,17 @@ static void keep_fact(struct ensure *e, const struct transfer *transfer)
 		blob_decoder_name(e->descriptor), &transfer->fact.diff_id);
 }
 
+/* It left the transfer: because the beginning was gone that it had to start over from, or for good. */
+static bool is_worth_another_carry(struct want *want, const struct sink *sink)
+{
+	if (sink->advice == UPLOAD_OTHER_WAY)
+		return true; /* what a host teaches comes to an end */
+	bool is_first = ++want->failed_carries == 1;
+	if (sink->advice == UPLOAD_ONCE_MORE)
+		return is_first && sink->attempts == 1;
+	return want->failed_carries < CARRIES_MOST && retry_is_transient(&sink->err);
+}
+
 /* What came of it for one want, when the source did its part. */
 static void settle(struct ensure *e, struct sink *sink)
 {
@@ -324,7 +335,7 @@ static void settle(struct ensure *e, struct sink *sink)
 		e->blob->size = e->descriptor->size;
 		e->run->report.blobs.uploaded++;
 		is_present(want);
-	} else if (++want->failed_carries >= CARRIES_MOST || !retry_is_transient(&sink->err)) {
+	} else if (!is_worth_another_carry(want, sink)) {
 		has_failed(want, SIDE_TARGET, &sink->err);
 	}
 }

@@ -48,7 +48,7 @@ static void fail_open_targets(struct image *image, const char *stage, enum side 
 static void look_at_source(void *argument)
 {
 	struct image *image = argument;
-	(void)!endpoint_resolve(
+	(void)!endpoint_resolve_source(
 		image->job->what.source, image->repository, image->reference, &image->root, &image->source_err);
 }
 

@@ -193,6 +193,8 @@ struct sink {
 	struct endpoint_writer *writer;
 	struct error err; /* kind ERR_NONE: it arrived */
 	bool arrived;
+	int attempts;
+	enum upload_advice advice; /* of the last */
 };
 
 struct transfer {

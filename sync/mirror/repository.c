@@ -82,7 +82,7 @@ static bool owns(const struct job *earlier, const char *repository, const char *
 		return false;
 	if (!*owned)
 		return true;
-	*owned = endpoint_resolve(what->source, repository, tag, &found, &why);
+	*owned = endpoint_resolve_source(what->source, repository, tag, &found, &why);
 	descriptor_release(&found);
 	if (*owned || why.kind == ERR_NOT_FOUND)
 		return true;

@@ -82,6 +82,8 @@ struct endpoint *run_registry(struct run *run, const char *domain)
 		options.metadata_slots = (size_t)settings->metadata_slots;
 		options.realms = settings->realms;
 		options.realm_count = settings->realm_count;
+		options.upload_hosts = settings->upload_hosts;
+		options.upload_host_count = settings->upload_host_count;
 		credential = (struct credential){.username = settings->username, .password = settings->password};
 		if (settings->username)
 			options.credential = &credential;

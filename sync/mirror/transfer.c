@@ -156,18 +156,28 @@ static bool send_blob(struct sink *sink, struct error *err)
 	}
 }
 
+/* Another session from the first chunk on, while that is still there? Waits before it, unless the way was the fault. */
+static bool starts_over(struct sink *sink)
+{
+	bool other_way = sink->advice == UPLOAD_OTHER_WAY;
+	bool once_more = sink->advice == UPLOAD_ONCE_MORE && sink->attempts == 1;
+	if (!other_way && !once_more && (sink->attempts >= SINK_ATTEMPTS || !retry_is_transient(&sink->err)))
+		return false;
+	if (sink->advice == UPLOAD_ONCE_MORE && !once_more)
+		return false;
+	return channel_rewind(&sink->reader) && (other_way || retry_pause(&retry_default, sink->attempts, &sink->err));
+}
+
 static void sink_task(void *argument)
 {
 	struct sink *sink = argument;
-	for (int attempt = 1; !sink->arrived; attempt++) {
+	do {
 		sink->arrived = send_blob(sink, &sink->err);
+		sink->advice = sink->arrived ? UPLOAD_NO_ADVICE : endpoint_writer_advice(sink->writer);
+		sink->attempts += sink->advice != UPLOAD_OTHER_WAY;
 		endpoint_writer_free(sink->writer);
 		sink->writer = NULL;
-		bool again = !sink->arrived && attempt < SINK_ATTEMPTS && retry_is_transient(&sink->err) &&
-			     channel_rewind(&sink->reader) && retry_pause(&retry_default, attempt, &sink->err);
-		if (!again)
-			break;
-	}
+	} while (!sink->arrived && starts_over(sink));
 	if (sink->arrived)
 		sink->err = (struct error){.kind = ERR_NONE};
 	channel_leave(&sink->reader);

@@ -11,6 +11,7 @@
 #include "sync/registry/registry.h"
 #include "sync/registry/scope.h"
 #include "sync/registry/token.h"
+#include "sync/registry/upload_way.h"
 
 struct flight;
 
@@ -24,8 +25,8 @@ struct registry {
 	struct http_tls tls; /* texts of its own */
 	struct credential *configured;
 	struct credential_store *credentials;
-	char **realms;
-	size_t realm_count;
+	char **realms, **upload_hosts;
+	size_t realm_count, upload_host_count;
 	struct gate blobs, metadata;
 	/* what it told us of itself */
 	bool pinged;
@@ -35,6 +36,7 @@ struct registry {
 	enum basic_instead basic_instead;
 	struct scopes wanted_scopes; /* what it wants in every token: "aws", "*" (AUTH-19) */
 	struct token_cache tokens;
+	struct upload_habits uploads;
 	struct pace pace;        /* a limit that one request met is one for all (ERR-10) */
 	struct waitqueue pacing; /* who waits for the one that goes first behind a pause */
 	size_t blob_places;      /* as configured */

@@ -159,7 +159,23 @@ static char *resolve_location(const char *from, const char *location)
 	return origin_resolve(from, whole);
 }
 
-bool links_upload(const char *from, const char *location, char **url, struct error *err)
+/* T-14: the bytes of private images are not for whom a server names, but for whom the user does. */
+static bool may_upload_to(const struct origin *home, const struct origin *there, const char *const *hosts,
+	size_t host_count, struct error *err)
+{
+	if (!origin_may_follow(home, there, err))
+		return false;
+	if (origin_is_one_of(there, hosts, host_count))
+		return true;
+	auto_free char *place = origin_place(there);
+	return error_set(err, ERR_REFUSED,
+		"the upload's Location is at another host, %s; if blobs may go there, write under registries, %s: "
+		"`upload-hosts: [\"%s\"]`",
+		there->host, home->host, place);
+}
+
+bool links_upload(const char *from, const char *location, const char *const *hosts, size_t host_count, char **url,
+	struct error *err)
 {
 	struct origin home, there;
 	struct error why;
@@ -170,9 +186,14 @@ bool links_upload(const char *from, const char *location, char **url, struct err
 		return error_set(err, ERR_PROTOCOL, "the upload's Location is no URL");
 	if (!origin_of(resolved, &there, &why))
 		return error_set(err, ERR_REFUSED, "the upload's Location: %s", why.text);
-	if (!str_is(home.host, there.host))
-		return error_set(err, ERR_REFUSED, "the upload's Location is at another host, %s", there.host);
-	*url = move_to(from, resolved);
+	if (str_is(home.host, there.host)) {
+		*url = move_to(from, resolved);
+		return true;
+	}
+	if (!may_upload_to(&home, &there, hosts, host_count, err))
+		return false;
+	*url = resolved;
+	resolved = NULL;
 	return true;
 }
 

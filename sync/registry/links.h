@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 
+#include <stddef.h>
+
 /** @text for a place in a query: all but RFC 3986's unreserved bytes as %XX (REF-13). New memory. */
 char *links_encode(const char *text);
 
@@ -29,9 +31,11 @@ must_check bool links_page(const char *from, const char *target, char **url, str
 /**
  * Where an upload goes on that was told @location by @from (UPL-6, UPL-7): another scheme or port of the same host is a
  * proxy's mistake, and becomes @from's own; the query stays byte for byte. The caller frees *url.
- * ERR_REFUSED: another host (T-14). ERR_PROTOCOL: no URL.
+ * One of @hosts ("HOST" or "HOST:PORT") may be sent to over https, or over http where @from is http (T-14, UPL-8).
+ * ERR_REFUSED: another host; the text has the line to add. ERR_PROTOCOL: no URL.
  */
-must_check bool links_upload(const char *from, const char *location, char **url, struct error *err);
+must_check bool links_upload(const char *from, const char *location, const char *const *hosts, size_t host_count,
+	char **url, struct error *err);
 
 /** The numbers of "bytes FIRST-LAST/TOTAL"; *total is -1 for '*' (BLB-5). False: not such a text. */
 bool links_content_range(const char *text, int64_t *first, int64_t *last, int64_t *total);

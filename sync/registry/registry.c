@@ -15,6 +15,21 @@ static struct credential *copy_or_null(const struct credential *credential)
 	return copy;
 }
 
+static char **copy_places(char *const *places, size_t count)
+{
+	char **copy = memory_new(count + 1, sizeof *copy);
+	for (size_t i = 0; i < count; i++)
+		copy[i] = memory_text(places[i]);
+	return copy;
+}
+
+static void free_places(char **places)
+{
+	for (size_t i = 0; places[i]; i++)
+		free(places[i]);
+	free(places);
+}
+
 struct registry *registry_new(struct http *http, const struct registry_options *options)
 {
 	struct registry *registry = memory_new(1, sizeof *registry);
@@ -30,9 +45,10 @@ struct registry *registry_new(struct http *http, const struct registry_options *
 	};
 	registry->configured = copy_or_null(options->credential);
 	registry->credentials = options->credentials;
-	registry->realms = memory_new(options->realm_count + 1, sizeof *registry->realms);
-	for (size_t i = 0; i < options->realm_count; i++)
-		registry->realms[registry->realm_count++] = memory_text(options->realms[i]);
+	registry->realms = copy_places(options->realms, options->realm_count);
+	registry->realm_count = options->realm_count;
+	registry->upload_hosts = copy_places(options->upload_hosts, options->upload_host_count);
+	registry->upload_host_count = options->upload_host_count;
 	registry->blob_places = options->blob_slots ? options->blob_slots : BLOB_SLOTS;
 	gate_init(&registry->blobs, registry->blob_places);
 	gate_init(&registry->metadata, options->metadata_slots ? options->metadata_slots : METADATA_SLOTS);
@@ -53,9 +69,8 @@ void registry_free(struct registry *registry)
 	if (registry->configured)
 		credential_release(registry->configured);
 	free(registry->configured);
-	for (size_t i = 0; i < registry->realm_count; i++)
-		free(registry->realms[i]);
-	free(registry->realms);
+	free_places(registry->realms);
+	free_places(registry->upload_hosts);
 	free((char *)registry->tls.ca_file);
 	free((char *)registry->tls.client_certificate_file);
 	free((char *)registry->tls.client_key_file);

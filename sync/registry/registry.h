@@ -32,6 +32,8 @@ struct registry_options {
 	struct credential_store *credentials; /* or NULL */
 	char *const *realms; /* "HOST" or "HOST:PORT": token servers elsewhere that may have the credentials (T-12) */
 	size_t realm_count;
+	char *const *upload_hosts; /* likewise: where uploads may be sent to, without credentials (T-14) */
+	size_t upload_host_count;
 	size_t blob_slots;     /* 0: 8 */
 	size_t metadata_slots; /* 0: 16 */
 };
@@ -141,6 +143,14 @@ void blob_reader_close(struct blob_reader *reader);
 
 struct blob_upload;
 
+/* What a failed upload says about trying again. */
+enum upload_advice {
+	UPLOAD_NO_ADVICE, /* as its error says */
+	UPLOAD_OTHER_WAY, /* the host has taught us another way, which the next session takes: at once, and however
+			     often */
+	UPLOAD_ONCE_MORE, /* it says that the bytes are wrong, and they are not: one more session (UPL-23) */
+};
+
 /**
  * POST ?mount=&from= (UPL-2). *mounted true: done. Else *upload is a session to go on with, or NULL: open one.
  * A mount that fails is no error; only cancellation and ERR_REFUSED are.
@@ -152,7 +162,10 @@ must_check bool registry_blob_mount(struct registry *registry, const char *repos
 must_check bool registry_upload_open(
 	struct registry *registry, const char *repository, struct blob_upload **upload, struct error *err);
 
-/** PUT of the whole blob (UPL-9): starts it; then write exactly blob->size bytes, then commit. */
+/**
+ * Start to send the blob, by PUT or in whatever way the host has taught us (upload_way.h); then write exactly
+ * blob->size bytes, then commit.
+ */
 must_check bool blob_upload_begin(struct blob_upload *upload, const struct descriptor *blob, struct error *err);
 must_check bool blob_upload_write(struct blob_upload *upload, const void *bytes, size_t length, struct error *err);
 
@@ -161,6 +174,9 @@ must_check bool blob_upload_write(struct blob_upload *upload, const void *bytes,
  * (UPL-21, T-45): present is success. ERR_UNAVAILABLE: not there, a new session may succeed.
  */
 must_check bool blob_upload_commit(struct blob_upload *upload, struct error *err);
+
+/** After a failure. */
+enum upload_advice blob_upload_advice(const struct blob_upload *upload);
 
 /** Free it; a session that was not committed is cut, and left to expire (UPL-25, PSH-12). NULL is fine. */
 void blob_upload_free(struct blob_upload *upload);

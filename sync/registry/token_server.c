@@ -25,31 +25,16 @@ static int usual_port(const struct origin *origin)
 	return origin->tls ? 443 : 80;
 }
 
-/* @place has no scheme: a host alone is at the usual port of the realm's. */
-static bool is_at(const struct origin *realm, const char *place)
-{
-	struct origin allowed;
-	auto_free char *url = memory_format("%s://%s/", realm->tls ? "https" : "http", place);
-	return origin_of(url, &allowed, NULL) && origin_equal(&allowed, realm);
-}
-
-static bool is_configured(const struct token_server *server, const struct origin *realm)
-{
-	for (size_t i = 0; i < server->realm_count; i++)
-		if (is_at(realm, server->realms[i]))
-			return true;
-	return false;
-}
-
 static bool may_have_credentials(
 	const struct token_server *server, const struct origin *registry, const struct origin *realm)
 {
 	if (str_is(registry->host, realm->host) && (realm->port == registry->port || realm->port == usual_port(realm)))
 		return true;
-	if (is_configured(server, realm))
+	if (origin_is_one_of(realm, server->realms, server->realm_count))
 		return true;
 	for (size_t i = 0; i < array_count(pairs); i++)
-		if (str_is(registry->host, pairs[i].registry) && realm->tls && is_at(realm, pairs[i].token_server))
+		if (str_is(registry->host, pairs[i].registry) && realm->tls &&
+			origin_is_one_of(realm, &pairs[i].token_server, 1))
 			return true;
 	return false;
 }
@@ -58,13 +43,11 @@ static bool may_have_credentials(
 static bool foreign_realm(
 	const struct token_server *server, const struct origin *realm, const char *shown, struct error *err)
 {
-	auto_free char *port = realm->port == usual_port(realm) ? memory_text("") : memory_format(":%d", realm->port);
-	bool is_ipv6 = strchr(realm->host, ':') != NULL;
+	auto_free char *place = origin_place(realm);
 	return error_set(err, ERR_REFUSED,
 		"the registry names the token server %.200s; credentials are not sent to another origin; if they "
-		"belong "
-		"there, write under registries, %s: `realms: [\"%s%s%s%s\"]`",
-		shown, server->domain, is_ipv6 ? "[" : "", realm->host, is_ipv6 ? "]" : "", port);
+		"belong there, write under registries, %s: `realms: [\"%s\"]`",
+		shown, server->domain, place);
 }
 
 bool token_server_judge(const struct token_server *server, bool with_credentials, struct error *err)
@@ -216,7 +199,8 @@ bool token_server_ask(struct http *http, const struct token_server *server, cons
 		.range_first = -1,
 		.tls = str_is(registry.host, realm.host) ? server->tls : &only_ca,
 		.anonymous_redirects_only = true,
-		.foreign = !origin_equal(&registry, &realm) && !is_configured(server, &realm),
+		.foreign = !origin_equal(&registry, &realm) &&
+			   !origin_is_one_of(&realm, server->realms, server->realm_count),
 		.home_class = server->registry_class,
 	};
 	const char *username = credential->username ? credential->username : "<token>",

@@ -41,7 +41,7 @@ static void upload(const char *from, const char *location)
 {
 	struct error err;
 	char *url;
-	if (!links_upload(from, location, &url, &err))
+	if (!links_upload(from, location, NULL, 0, &url, &err))
 		return;
 	struct origin asked = origin_at(from), got = origin_at(url);
 	must(str_is(asked.host, got.host) && (got.tls || !asked.tls));

@@ -107,7 +107,7 @@ static void upload_goes_to_the_registry_or_nowhere(void **state)
 	for (size_t i = 0; i < array_count(rows); i++) {
 		auto_free char *url = NULL;
 		struct error err = {.kind = ERR_NONE};
-		bool ok = links_upload(from, rows[i].location, &url, &err);
+		bool ok = links_upload(from, rows[i].location, NULL, 0, &url, &err);
 		if (ok != (rows[i].url != NULL) || (ok && !str_is(url, rows[i].url)) || err.kind != rows[i].kind)
 			fail_msg("%s: %s", rows[i].why, url ? url : err.text);
 	}
