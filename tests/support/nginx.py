@@ -27,7 +27,7 @@ http {{
 		ssl_certificate_key {key};
 		ssl_protocols TLSv1.2 TLSv1.3;
 		{clients}
-		client_max_body_size 0;
+		client_max_body_size {body_most};
 		chunked_transfer_encoding on;
 		proxy_http_version 1.1;
 		proxy_buffering off;
@@ -48,10 +48,10 @@ class Nginx:
     """The port is known before the registry behind it is started; then `start()`. With `client_ca`, it takes only
     clients whose certificate that authority has signed."""
 
-    def __init__(self, directory, certificate, key, client_ca=None):
+    def __init__(self, directory, certificate, key, client_ca=None, body_most="0"):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.certificate, self.key, self.client_ca = certificate, key, client_ca
+        self.certificate, self.key, self.client_ca, self.body_most = certificate, key, client_ca, body_most
         # nginx takes over a listening socket, so that no port is ever guessed.
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self._socket.getsockname()[1]
@@ -64,7 +64,8 @@ class Nginx:
         user = "user root root;" if os.geteuid() == 0 else ""
         config = self.directory / "nginx.conf"
         config.write_text(_CONFIG.format(dir=self.directory, user=user, port=self.port, certificate=self.certificate,
-                                         key=self.key, registry=registry, token=token, clients=clients))
+                                         key=self.key, registry=registry, token=token, clients=clients,
+                                         body_most=self.body_most))
         fd = self._socket.fileno()
         program = next((p for p in ("/usr/sbin/nginx",) if os.access(p, os.X_OK)), "nginx")
         self.server = Background([program, "-p", self.directory, "-c", config, "-e", "stderr"],
