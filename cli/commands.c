@@ -21,6 +21,9 @@ static const struct option options[OPTION_COUNT] = {
 	[OPTION_CONFIG] = {"config", 'c', "FILE", false,
 		"take registries (TLS, credentials) and limits from this configuration"},
 	[OPTION_DRY_RUN] = {"dry-run", 'n', NULL, false, "find out what would be done, and change nothing"},
+	[OPTION_GRACE] = {"grace", 0, "DURATION", false,
+		"when it is stopped by a signal, let what runs go on for so long (default: 10s); a second signal "
+		"leaves at once"},
 	[OPTION_JSON] = {"json", 0, NULL, false, "print one JSON object on stdout; everything else goes to stderr"},
 	[OPTION_OLDER_THAN] = {"older-than", 0, "DURATION", false,
 		"remove only what is older, such as 7d (default: 24h); another tool may be about to use what is "
@@ -33,9 +36,9 @@ static const struct option options[OPTION_COUNT] = {
 };
 
 static const enum option_id sync_options[] = {
-	OPTION_DRY_RUN, OPTION_JSON, OPTION_QUIET, OPTION_VERBOSE, OPTION_HELP, OPTION_COUNT};
+	OPTION_DRY_RUN, OPTION_GRACE, OPTION_JSON, OPTION_QUIET, OPTION_VERBOSE, OPTION_HELP, OPTION_COUNT};
 static const enum option_id copy_options[] = {OPTION_PLATFORM, OPTION_VERIFY, OPTION_CONFIG, OPTION_DRY_RUN,
-	OPTION_JSON, OPTION_QUIET, OPTION_VERBOSE, OPTION_HELP, OPTION_COUNT};
+	OPTION_GRACE, OPTION_JSON, OPTION_QUIET, OPTION_VERBOSE, OPTION_HELP, OPTION_COUNT};
 static const enum option_id tags_options[] = {OPTION_CONFIG, OPTION_HELP, OPTION_COUNT};
 static const enum option_id inspect_options[] = {
 	OPTION_PLATFORM, OPTION_CONFIG, OPTION_JSON, OPTION_HELP, OPTION_COUNT};

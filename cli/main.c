@@ -92,7 +92,9 @@ int main(int argc, char **argv)
 	signal(SIGXFSZ, SIG_IGN); /* a file size limit is EFBIG to whoever writes, not our end */
 	int code = run(argc, argv);
 	/* A result that nobody could read is no success (T-70). */
-	if (fflush(stdout) != 0 && code == EXIT_DONE)
+	if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_DONE) {
+		log_error("stdout: what was printed did not all get there");
 		code = EXIT_LOCAL;
+	}
 	return code;
 }

@@ -2,12 +2,15 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/str.h"
 #include "cli/report_json.h"
 #include "cli/view.h"
 #include "scheduler/loop.h"
 #include "scheduler/signals.h"
 
 #include <unistd.h>
+
+enum { GRACE_MS = 10000 }; /* T-68: the process is gone within 12 s */
 
 static int fail_before_contact(const struct error *err)
 {
@@ -33,18 +36,29 @@ static bool open_store(const struct session *session, struct store **store, stru
 	return true;
 }
 
+struct stopper {
+	struct run *run;
+	int64_t grace_ms;
+};
+
 static void on_signal(int number, void *argument)
 {
 	static bool stopping;
 	if (stopping)
 		_exit(EXIT_SIGNAL + number); /* as safe as a kill */
 	stopping = true;
-	run_stop(argument, number);
+	const struct stopper *stopper = argument;
+	char grace[16];
+	log_warning(
+		"stopped by signal %d: nothing more is begun, and what runs has %s to end; once more leaves at once",
+		number, str_format_duration(stopper->grace_ms, grace));
+	run_stop(stopper->run, number, stopper->grace_ms);
 }
 
 static void execute(struct session *session, struct run *run, struct view *view)
 {
-	signals_watch(on_signal, run);
+	struct stopper stopper = {run, session->grace_ms};
+	signals_watch(on_signal, &stopper);
 	view_start(view, run);
 	run_execute(run);
 	view_stop(view);
@@ -96,8 +110,20 @@ static void session_task(void *argument)
 	run_free(run);
 }
 
+static bool read_grace(struct session *session, struct error *err)
+{
+	const char *text = argument_of(session->arguments, OPTION_GRACE);
+	session->grace_ms = GRACE_MS;
+	return !text || str_parse_duration(text, &session->grace_ms, err) || error_wrap(err, "--grace");
+}
+
 int session_execute(struct session *session)
 {
+	struct error err;
+	if (!read_grace(session, &err)) {
+		common_fail(SIDE_TARGET, &err);
+		return EXIT_USAGE;
+	}
 	struct loop *loop = loop_new();
 	loop_run(loop, session_task, session);
 	loop_free(loop);

@@ -13,7 +13,8 @@ struct session {
 	const char *state_file;      /* or NULL: nothing is remembered */
 	/* Adds the jobs; ERR_INVALID is a usage error. Waits. */
 	bool (*add_jobs)(struct run *run, struct session *session, struct error *err);
-	void *context; /* of add_jobs */
+	void *context;    /* of add_jobs */
+	int64_t grace_ms; /* for what runs when a signal comes: --grace */
 	int exit_code;
 };
 

@@ -12,6 +12,7 @@
 
 struct fiber;
 
+enum { SIGNALS_WATCHED = 3 };
 enum task_state { TASK_READY, TASK_RUNNING, TASK_WAITING };
 enum wake_reason { WAKE_SIGNALED, WAKE_CANCELED, WAKE_DEADLINE };
 
@@ -50,7 +51,7 @@ struct loop {
 	/* real loops only */
 	uv_loop_t uv;
 	uv_timer_t wake;
-	uv_signal_t signals[2];
+	uv_signal_t signals[SIGNALS_WATCHED];
 	bool signals_watched;
 	void (*on_signal)(int signal, void *argument);
 	void *on_signal_argument;

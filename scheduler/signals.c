@@ -10,19 +10,27 @@ static void on_uv_signal(uv_signal_t *handle, int number)
 	loop->on_signal(number, loop->on_signal_argument);
 }
 
+/* Who started us ignoring it (nohup, a shell's job in the background) means that. */
+static bool is_ignored(int number)
+{
+	struct sigaction old;
+	return sigaction(number, NULL, &old) == 0 && old.sa_handler == SIG_IGN;
+}
+
 void signals_watch(void (*fire)(int signal, void *argument), void *argument)
 {
-	static const int numbers[] = {SIGINT, SIGTERM};
+	static const int numbers[SIGNALS_WATCHED] = {SIGINT, SIGTERM, SIGHUP};
 	struct loop *loop = loop_current();
 	if (loop->is_virtual || loop->signals_watched)
 		return;
 	loop->signals_watched = true;
 	loop->on_signal = fire;
 	loop->on_signal_argument = argument;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < SIGNALS_WATCHED; i++) {
 		uv_signal_init(&loop->uv, &loop->signals[i]);
 		loop->signals[i].data = loop;
-		uv_signal_start(&loop->signals[i], on_uv_signal, numbers[i]);
+		if (!is_ignored(numbers[i]))
+			uv_signal_start(&loop->signals[i], on_uv_signal, numbers[i]);
 		uv_unref((uv_handle_t *)&loop->signals[i]);
 	}
 }
@@ -33,6 +41,6 @@ void signals_unwatch(void)
 	if (!loop->signals_watched)
 		return;
 	loop->signals_watched = false;
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < SIGNALS_WATCHED; i++)
 		uv_close((uv_handle_t *)&loop->signals[i], NULL);
 }

@@ -222,6 +222,7 @@ static bool carry_blobs(struct image *image, struct error *err)
 struct step {
 	const char *stage;
 	bool (*take)(struct image *image, struct error *err);
+	bool begins; /* nothing is on its way yet: a run that is being stopped ends here */
 };
 
 static bool fetch_tree(struct image *image, struct error *err)
@@ -246,11 +247,11 @@ static bool look_up_and_compare(struct image *image, struct error *err)
 static void image_copy(struct image *image)
 {
 	static const struct step steps[] = {
-		{"resolve", look_up_and_compare},
-		{"manifest", fetch_tree},
-		{"blob", carry_blobs},
-		{"verify", image_check_diff_ids},
-		{"publish", image_publish},
+		{"resolve", look_up_and_compare, true},
+		{"manifest", fetch_tree, true},
+		{"blob", carry_blobs, false},
+		{"verify", image_check_diff_ids, false},
+		{"publish", image_publish, false},
 	};
 	for (size_t i = 0; i < array_count(steps); i++) {
 		struct error err;
@@ -262,6 +263,11 @@ static void image_copy(struct image *image)
 		}
 		if (!any_open(image) || (i == 0 && image->run->dry_run))
 			return;
+		if (steps[i].begins && run_is_stopping(image->run)) {
+			error_set(&err, ERR_CANCELED, "stopped");
+			fail_open_targets(image, steps[i].stage, SIDE_SOURCE, &err);
+			return;
+		}
 	}
 }
 

@@ -12,6 +12,7 @@
 #include "scheduler/channel.h"
 #include "scheduler/group.h"
 #include "scheduler/latch.h"
+#include "scheduler/loop.h"
 #include "sync/mirror/run.h"
 
 /* DESIGN 5 and 6: the widths of one run. */
@@ -49,10 +50,17 @@ struct run {
 	struct content_cache *contents;
 	struct blob_table *blobs;
 	struct list transfers; /* running, for the progress view */
+	struct timer grace;    /* of a run that is being stopped */
 	bool listing;
 	int64_t images_found, images_done;
 	struct report report;
 };
+
+/* Nothing may be begun any more; what is nearly done has some time left (run_stop()). */
+static inline bool run_is_stopping(const struct run *run)
+{
+	return run->report.stopped_by != 0;
+}
 
 /* An error, where it happened, and at which end. */
 struct outcome {

@@ -297,6 +297,7 @@ static void run_jobs(struct run *run)
 	group_wait(&run->repositories);
 	run->listing = false;
 	group_wait(&run->images);
+	timer_stop(&run->grace);
 }
 
 static void record_end(struct run *run)
@@ -342,11 +343,20 @@ void run_execute(struct run *run)
 		record_end(run);
 }
 
-void run_stop(struct run *run, int signal)
+static void cut(void *argument)
+{
+	struct run *run = argument;
+	group_cancel(&run->images);
+}
+
+void run_stop(struct run *run, int signal, int64_t grace_ms)
 {
 	run->report.stopped_by = signal;
 	group_cancel(&run->repositories);
-	group_cancel(&run->images);
+	if (grace_ms > 0)
+		timer_start(&run->grace, grace_ms, cut, run);
+	else
+		cut(run);
 }
 
 const struct report *run_report(const struct run *run)

@@ -79,10 +79,10 @@ must_check bool run_add_config(struct run *run, struct error *err);
 void run_execute(struct run *run);
 
 /**
- * Stop because of @signal: start nothing more, cut what runs at its next wait; the report says so. May be called from
- * the loop, as a signal handler of signals_watch() is.
+ * Stop because of @signal: start no image and no large blob any more, and at the end of @grace_ms cut what still runs
+ * at its next wait; the report says so. May be called from the loop, as a signal handler of signals_watch() is.
  */
-void run_stop(struct run *run, int signal);
+void run_stop(struct run *run, int signal, int64_t grace_ms);
 
 /** Borrowed; final after run_execute(). */
 const struct report *run_report(const struct run *run);

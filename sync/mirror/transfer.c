@@ -351,6 +351,7 @@ static void carry(struct transfer *transfer)
 	channel_release(&transfer->channel);
 }
 
+/* While a run is being stopped, what fits into the channel may still begin: an image may lack nothing else. */
 void transfer_run(struct transfer *transfer)
 {
 	struct gate_claim claims[GATE_CLAIMS_MAX];
@@ -358,7 +359,10 @@ void transfer_run(struct transfer *transfer)
 	if (!gate_enter_all(claims, count, &transfer->source_err))
 		return;
 	list_append(&transfer->run->transfers, &transfer->node);
-	carry(transfer);
+	if (run_is_stopping(transfer->run) && transfer->blob.size > TRANSFER_CHUNKS * CHUNK_BYTES)
+		error_set(&transfer->source_err, ERR_CANCELED, "stopped");
+	else
+		carry(transfer);
 	list_remove(&transfer->node);
 	gate_leave_all(claims, count);
 }

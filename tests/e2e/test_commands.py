@@ -6,8 +6,9 @@ import pytest
 
 from support import dray, images
 
-OPTIONS = {"sync": {"--dry-run", "--json", "--quiet", "--verbose"},
-           "copy": {"--platform", "--verify", "--config", "--dry-run", "--json", "--quiet", "--verbose"},
+OPTIONS = {"sync": {"--dry-run", "--grace", "--json", "--quiet", "--verbose"},
+           "copy": {"--platform", "--verify", "--config", "--dry-run", "--grace", "--json", "--quiet",
+                    "--verbose"},
            "tags": {"--config"}, "inspect": {"--platform", "--config", "--json"}, "config check": set(),
            "status": {"--config", "--json"}, "explain": {"--config"},
            "gc": {"--older-than", "--dry-run", "--json"}, "delete": {"--all-tags", "--config", "--dry-run"}}

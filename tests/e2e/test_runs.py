@@ -163,7 +163,7 @@ def test_what_failed_before_a_signal_is_told(source, held, target, repo, image, 
     held.digest = image.layers[0].digest
     config = configure(tmp_path, held, target, repo)
     config.write_text(config.read_text().replace("targets: [", f"targets: [{refusing.address}/{repo}, "))
-    running = dray.start("sync", config, "--json", cwd=tmp_path)
+    running = dray.start("sync", config, "--json", "--grace", "0s", cwd=tmp_path)
     assert held.hold.reached.wait(60)
     running.send_signal(signal.SIGTERM)
     stopped = dray.finish(running, 30).expect(128 + signal.SIGTERM)
@@ -179,7 +179,7 @@ def test_signal_stops_at_a_checkpoint(number, held, target, repo, tmp_path, sour
     small, large = (layer.digest for layer in image.layers)
     held.digest = large
     config = configure(tmp_path, held, target, repo)
-    running = dray.start("sync", config, "--json", cwd=tmp_path)
+    running = dray.start("sync", config, "--json", "--grace", "0s", cwd=tmp_path)
     assert held.hold.reached.wait(60)
     wait_for(target.blob_path(small).exists, "the small layer")
     running.send_signal(number)
@@ -207,7 +207,7 @@ repos:
     directory = os.open(layout, os.O_RDONLY)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)  # so that what writes there has to wait
-        running = dray.start("sync", config, cwd=tmp_path)
+        running = dray.start("sync", config, "--grace", "0s", cwd=tmp_path)
         assert held.hold.reached.wait(60)
         wait_for((layout / "blobs/sha256" / small.digest[7:]).exists, "the layout to be written")
         wait_for(lambda: target.holds_tag(repo, "small"), "the small image")

@@ -8,6 +8,14 @@ import subprocess
 from . import canary
 from .processes import _die_with_parent
 
+
+def _begin():
+    """As a shell starts its foreground job: whatever started the tests may ignore signals."""
+    _die_with_parent()
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 PROGRAM = os.environ.get("DRAY") or str(pathlib.Path(__file__).parents[2] / "build/debug/dray")
 VALGRIND = os.environ.get("DRAY_VALGRIND") == "1"
 _WRAPPER = ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite",
@@ -74,7 +82,7 @@ def start(*arguments, cwd, env=None, bare=False, stdin=subprocess.DEVNULL, stdou
     before = canary.snapshot(cwd)
     process = subprocess.Popen(
         [*map(str, prefix), *_WRAPPER, PROGRAM, *map(str, arguments)], cwd=cwd, env=_environment(cwd, env, bare),
-        stdin=stdin, stdout=stdout, stderr=stderr, preexec_fn=_die_with_parent, **more)
+        stdin=stdin, stdout=stdout, stderr=stderr, preexec_fn=_begin, **more)
     process.left_before = (cwd, before)
     return process
 
