@@ -130,7 +130,9 @@ static size_t on_take(void *context, void *bytes, size_t capacity)
 static bool on_rewind(void *context)
 {
 	struct hop *hop = context;
-	if (hop->lent_at != 0 || (hop->taken_bytes > 0 && !hop->lent))
+	/* A part of a blob that may have arrived is never sent into its session again: whoever has the session asks
+	 * what became of it, or opens another one (UPL-20, UPL-21). */
+	if (hop->taken_bytes > 0 && (hop->kind == HTTP_UPLOAD || hop->lent_at != 0 || !hop->lent))
 		return false;
 	hop->lent_taken = 0;
 	hop->taken_bytes = 0;
