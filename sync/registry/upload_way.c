@@ -5,6 +5,8 @@
 /* UPL-13; GHCR takes 4 MiB at most, nginx as it is installed 1 MiB, and less than that is asked for by nobody. */
 #define PART_MOST  ((int64_t)(16 * MIB))
 #define PART_LEAST ((int64_t)MIB)
+/* A peer that proposes parts of one byte does not get a billion requests. */
+#define PROPOSAL_LEAST ((int64_t)(64 * KIB))
 
 /* UPL-30: what is cut sooner is not a proxy's clock. */
 enum { CUT_LEAST_MS = 10000 };
@@ -31,9 +33,9 @@ struct upload_plan upload_plan_for(const struct upload_habits *habits, int64_t s
 	}
 	/* Where neither a PUT alone nor an empty one will do, the body is halved. */
 	int64_t part = is_too_large ? habits->most_bytes : larger(smaller(PART_MOST, size / 2), 1);
-	part = larger(part, wishes->least_bytes);
 	if (wishes->most_bytes > 0)
-		part = smaller(part, wishes->most_bytes);
+		part = smaller(part, larger(wishes->most_bytes, PROPOSAL_LEAST));
+	part = larger(part, wishes->least_bytes); /* what it must have goes before what it would like */
 	return (struct upload_plan){UPLOAD_CHUNKS, part, habits->full_close};
 }
 

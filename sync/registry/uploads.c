@@ -265,7 +265,10 @@ static bool refused(struct blob_upload *upload, struct error *err)
 	if (status == 401 && !upload->is_elsewhere)
 		registry_unauthorized(upload->registry, &upload->who, reply.exchange, NULL);
 	learn(upload, &reply, status);
-	if (upload->advice != UPLOAD_NO_ADVICE || status < 300 || status == 401 || status == 404 || status == 416)
+	/* What the registry says of our bytes twice is its last word, and an error of the target. */
+	bool other_session =
+		upload->advice == UPLOAD_OTHER_WAY || status < 300 || status == 401 || status == 404 || status == 416;
+	if (other_session)
 		return try_another(err, &why, "");
 	if (err)
 		*err = why;

@@ -93,10 +93,13 @@ static void an_empty_put_that_is_refused_gets_the_last_part(void **state)
 static void parts_are_as_the_registry_wishes(void **state)
 {
 	const struct upload_habits habits = {.most_bytes = (int64_t)MIB};
-	const struct upload_wishes least = {.least_bytes = (int64_t)(5 * MIB)}, most = {.most_bytes = 1000};
+	const struct upload_wishes least = {.least_bytes = (int64_t)(5 * MIB)}, most = {.most_bytes = 100000};
+	const struct upload_wishes silly = {.most_bytes = 1}, both = {.least_bytes = 300000, .most_bytes = 100000};
 	(void)state;
 	assert_int_equal(upload_plan_for(&habits, (int64_t)(9 * MIB), &least).part_bytes, 5 * MIB);
-	assert_int_equal(upload_plan_for(&habits, (int64_t)(9 * MIB), &most).part_bytes, 1000);
+	assert_int_equal(upload_plan_for(&habits, (int64_t)(9 * MIB), &most).part_bytes, 100000);
+	assert_int_equal(upload_plan_for(&habits, (int64_t)(9 * MIB), &silly).part_bytes, 64 * KIB);
+	assert_int_equal(upload_plan_for(&habits, (int64_t)(9 * MIB), &both).part_bytes, 300000);
 }
 
 static void two_cuts_after_the_same_time_are_a_clock(void **state)
