@@ -137,7 +137,7 @@ bool run_new(const struct run_options *options, struct run **run_out, struct err
 	if (config && config->connect_timeout_ms > 0)
 		settings.connect_timeout_ms = config->connect_timeout_ms;
 	if (config && config->stall_timeout_ms > 0)
-		settings.stall_timeout_ms = config->stall_timeout_ms;
+		settings.first_byte_timeout_ms = settings.stall_timeout_ms = config->stall_timeout_ms;
 	struct credential_store *credentials =
 		credential_store_new(config ? config->auth_file : NULL, config ? config->helper_timeout_ms : 0, err);
 	if (!credentials)
