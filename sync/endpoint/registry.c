@@ -207,7 +207,7 @@ static bool blob_create(struct endpoint *endpoint, const char *repository, const
 	struct endpoint_writer **writer, struct error *err)
 {
 	struct blob_upload *upload;
-	if (!registry_upload_open(registry_of(endpoint), repository, &upload, err))
+	if (!registry_upload_open(registry_of(endpoint), repository, &blob->digest, &upload, err))
 		return false;
 	*writer = writer_new(upload, blob);
 	return true;

@@ -158,9 +158,9 @@ enum upload_advice {
 must_check bool registry_blob_mount(struct registry *registry, const char *repository, const char *from,
 	const struct digest *digest, bool *mounted, struct blob_upload **upload, struct error *err);
 
-/** POST: open a session (UPL-5 to UPL-8). */
-must_check bool registry_upload_open(
-	struct registry *registry, const char *repository, struct blob_upload **upload, struct error *err);
+/** POST: open a session for the blob @digest (UPL-5 to UPL-8; its algorithm is told if it is not sha256: UPL-29). */
+must_check bool registry_upload_open(struct registry *registry, const char *repository, const struct digest *digest,
+	struct blob_upload **upload, struct error *err);
 
 /**
  * Start to send the blob, by PUT or in whatever way the host has taught us (upload_way.h); then write exactly

@@ -101,10 +101,15 @@ static struct call post(const char *url, const char *repository, struct scopes *
 	};
 }
 
-bool registry_upload_open(
-	struct registry *registry, const char *repository, struct blob_upload **upload, struct error *err)
+bool registry_upload_open(struct registry *registry, const char *repository, const struct digest *digest,
+	struct blob_upload **upload, struct error *err)
 {
-	auto_free char *url = registry_url(registry, repository, "blobs", "uploads/");
+	char algorithm[32];
+	/* UPL-29: what is usual needs no word. */
+	auto_free char *name = digest->algorithm == DIGEST_SHA256 ? memory_text("uploads/")
+								  : memory_format("uploads/?digest-algorithm=%s",
+									    digest_algorithm_name(digest, algorithm));
+	auto_free char *url = registry_url(registry, repository, "blobs", name);
 	auto_scopes struct scopes scopes = {.count = 0};
 	auto_reply struct reply reply = {0};
 	scopes_add(&scopes, repository, SCOPE_PUSH);

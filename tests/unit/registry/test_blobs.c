@@ -192,7 +192,7 @@ static void upload(struct model *model)
 	struct blob_upload *session = NULL;
 	struct error err = {.kind = ERR_NONE};
 	const char *stage = "open";
-	bool ok = registry_upload_open(model->registry, "a/b", &session, &err);
+	bool ok = registry_upload_open(model->registry, "a/b", &blob.digest, &session, &err);
 	if (ok) {
 		stage = "begin";
 		ok = blob_upload_begin(session, &blob, &err);
@@ -280,7 +280,7 @@ static void upload_of_nothing(struct model *model)
 	struct blob_upload *session;
 	struct error err;
 	struct descriptor empty = {.digest = digest_of(DIGEST_SHA256, "", 0), .size = 0};
-	assert_true(registry_upload_open(model->registry, "a/b", &session, &err));
+	assert_true(registry_upload_open(model->registry, "a/b", &empty.digest, &session, &err));
 	assert_true(blob_upload_begin(session, &empty, &err));
 	assert_true(blob_upload_commit(session, &err));
 	blob_upload_free(session);
@@ -336,7 +336,7 @@ static void cancel_me(void *argument)
 	struct model *model = argument;
 	struct blob_upload *session;
 	struct error err;
-	assert_true(registry_upload_open(model->registry, "a/b", &session, &err));
+	assert_true(registry_upload_open(model->registry, "a/b", &blob.digest, &session, &err));
 	assert_true(blob_upload_begin(session, &blob, &err));
 	assert_true(blob_upload_write(session, BYTES, 5, &err));
 	assert_false(task_sleep(1000, &err));
