@@ -22,7 +22,7 @@ def schemes(requests):
     return {request.authorization.partition(" ")[0] for request in requests}
 
 
-# covers: AUTH-11, HTTP-3
+# covers: AUTH-11, HTTP-3, UPL-31
 @pytest.mark.parametrize("operation", ["HEAD manifest", "POST upload", "PUT blob", "PUT manifest"])
 def test_expired_token_is_replaced_and_never_by_basic(harbor, operation, repo, tmp_path):
     image = images.Image([images.Layer(f"{repo} {n}") for n in range(3)])

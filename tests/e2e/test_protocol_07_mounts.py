@@ -54,7 +54,7 @@ def test_token_server_that_knows_no_second_scope_costs_the_mount_alone(status, s
         assert [len([v for k, v in request.queries if k == "scope"]) for request in refused] in ([], [2]), refused
 
 
-# covers: UPL-2, UPL-5, UPL-9
+# covers: UPL-2, UPL-3, UPL-5, UPL-9
 @pytest.mark.parametrize("answer, mounted, posts", [
     (201, 1, 1),
     (202, 0, 1),  # the session that came instead of the mount is the one that is used
@@ -65,6 +65,7 @@ def test_answer_to_a_mount(answer, mounted, posts, shared, source, tmp_path):
     with scripted.Registry(mount=answer) as target:
         report = mirror(source, target, tmp_path).report
         assert report["blobs"]["mounted"] == mounted
+        assert all(request.query.get("from") for request in target.of("POST upload") if "mount" in request.query)
         second = asked_to_mount(target, shared.digest)[0].repo
         first = ({"m/a", "m/b"} - {second}).pop()
         assert asked_to_mount(target, shared.digest)[0].query["from"] == first

@@ -18,6 +18,8 @@ def _wrong(request):
         yield "a cookie was sent back (HTTP-3)"
     if request.has("expect"):
         yield "Expect was sent (HTTP-5)"
+    if "ns" in request.query:
+        yield "ns= was sent to a registry (MSC-1)"
     if request.has("accept-encoding"):
         yield "Accept-Encoding was sent (HTTP-4)"
     if not request.header("user-agent").startswith("dray/"):
