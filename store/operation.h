@@ -30,6 +30,7 @@ enum operation_kind {
 
 struct operation_value {
 	bool is_number;
+	bool is_run; /* the number of the run that was begun last: known when the operation runs, and not before */
 	int64_t number;
 	char *text; /* NULL: a null */
 };
@@ -57,5 +58,12 @@ void operation_free(struct operation *operation);
 /** Add the next value; @text may be NULL. */
 void operation_add_text(struct operation *operation, const char *text);
 void operation_add_number(struct operation *operation, int64_t number);
+void operation_add_run(struct operation *operation);
+
+/** It changes nothing, and somebody waits for what it finds. */
+bool operation_is_question(const struct operation *operation);
+
+/** Can what @record says change the answer to @question? */
+bool operation_concerns(const struct operation *record, const struct operation *question);
 
 #endif

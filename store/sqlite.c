@@ -48,6 +48,7 @@ struct database {
 	sqlite3_stmt *statements[OPERATION_KIND_COUNT];
 	struct error last_error;
 	size_t commit_count;
+	int64_t run_id; /* begun last; 0: none */
 };
 
 static const char *const statements[OPERATION_KIND_COUNT] = {
@@ -363,17 +364,20 @@ static void note_failure(struct database *database)
 	error_set(&database->last_error, ERR_STORE, "%s: %s", database->path, sqlite3_errmsg(database->connection));
 }
 
-static int bind_value(sqlite3_stmt *statement, int position, const struct operation_value *value)
+static int bind_value(
+	struct database *database, sqlite3_stmt *statement, int position, const struct operation_value *value)
 {
+	if (value->is_run)
+		return sqlite3_bind_int64(statement, position, database->run_id);
 	if (value->is_number)
 		return sqlite3_bind_int64(statement, position, value->number);
 	return sqlite3_bind_text(statement, position, value->text, -1, SQLITE_STATIC);
 }
 
-static int step(sqlite3_stmt *statement, struct operation *operation)
+static int step(struct database *database, sqlite3_stmt *statement, struct operation *operation)
 {
 	for (size_t i = 0; i < operation->value_count; i++) {
-		int code = bind_value(statement, (int)i + 1, &operation->values[i]);
+		int code = bind_value(database, statement, (int)i + 1, &operation->values[i]);
 		if (code != SQLITE_OK)
 			return code;
 	}
@@ -390,8 +394,10 @@ static int run_operation(struct database *database, struct operation *operation)
 	sqlite3_stmt *statement = database->statements[operation->kind];
 	free(operation->answer);
 	operation->answer = NULL;
-	int code = step(statement, operation);
+	int code = step(database, statement, operation);
 	operation->failed = code != SQLITE_OK;
+	if (operation->kind == OPERATION_RUN_BEGIN && !operation->failed)
+		database->run_id = strtoll(operation->answer, NULL, 10);
 	if (operation->failed)
 		note_failure(database);
 	sqlite3_reset(statement);

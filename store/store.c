@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/str.h"
 #include "scheduler/group.h"
+#include "scheduler/loop.h"
 #include "scheduler/pool.h"
 #include "store/operation.h"
 
@@ -17,16 +18,18 @@
 struct store {
 	struct database *database; /* NULL: remembers nothing */
 	struct list queue;
-	bool has_news; /* something came since the last batch: only then are failed ones tried again */
+	bool has_news;  /* something came since the last batch: only then are failed ones tried again */
+	int64_t due_ms; /* when that is committed at the latest */
 	bool closing;
 	struct waitqueue work;
-	struct group group; /* of the one store task */
-	int64_t run_id;     /* 0: none */
+	struct group group;      /* of the one store task */
+	struct operation *begin; /* of the run, whose answer is its name; NULL once that was asked for */
 	size_t unrecorded_count;
 	struct error last_error;
 };
 
-enum { RUNS_KEPT = 100, TRIES = 2 };
+/* What a crash may forget costs a HEAD; a commit for each record would cost five syncs. */
+enum { RUNS_KEPT = 100, TRIES = 2, GATHER_MS = 250 };
 
 static int64_t wall_clock_ms(void)
 {
@@ -73,17 +76,14 @@ static bool settle(struct store *store, struct operation *operation)
 	return false;
 }
 
-static void commit_queued(struct store *store)
+static void commit(struct store *store, struct batch_job *job)
 {
-	struct batch_job job = {.database = store->database};
 	struct list again;
-	list_init(&job.operations);
 	list_init(&again);
-	move_all(&store->queue, &job.operations);
-	store->has_news = false;
-	pool_run_always(run_batch, &job);
+	job->database = store->database;
+	pool_run_always(run_batch, job);
 	store->last_error = *database_last_error(store->database);
-	list_for_each_safe (node, &job.operations) {
+	list_for_each_safe (node, &job->operations) {
 		list_remove(node);
 		if (settle(store, list_item(node, struct operation, node)))
 			list_append(&again, node);
@@ -93,16 +93,71 @@ static void commit_queued(struct store *store)
 	move_all(&again, &store->queue);
 }
 
+static void commit_queued(struct store *store)
+{
+	struct batch_job job;
+	list_init(&job.operations);
+	move_all(&store->queue, &job.operations);
+	store->has_news = false;
+	commit(store, &job);
+}
+
+/* Does anything in front of it in the queue say something of what it asks for? */
+static bool waits_for_records(const struct store *store, const struct operation *question)
+{
+	list_for_each (node, &store->queue) {
+		const struct operation *other = list_item(node, struct operation, node);
+		if (other == question)
+			return false;
+		if (!operation_is_question(other) && operation_concerns(other, question))
+			return true;
+	}
+	return false;
+}
+
+/* Questions that need not wait for any record are a batch of their own, which syncs nothing. */
+static bool answer_questions(struct store *store)
+{
+	struct batch_job job;
+	list_init(&job.operations);
+	list_for_each_safe (node, &store->queue) {
+		const struct operation *operation = list_item(node, struct operation, node);
+		if (!operation_is_question(operation) || waits_for_records(store, operation))
+			continue;
+		list_remove(node);
+		list_append(&job.operations, node);
+	}
+	if (list_is_empty(&job.operations))
+		return false;
+	commit(store, &job);
+	return true;
+}
+
+static bool is_due(const struct store *store)
+{
+	if (store->closing || loop_now_ms() >= store->due_ms)
+		return true;
+	list_for_each (node, &store->queue)
+		if (list_item(node, struct operation, node)->is_waited)
+			return true;
+	return false;
+}
+
 /* It cannot be cancelled: what was queued is recorded, whatever stopped the run. */
 static void store_task(void *argument)
 {
 	struct store *store = argument;
 	for (;;) {
-		while (!store->has_news && !store->closing)
+		while (!store->closing && (!store->has_news || list_is_empty(&store->queue)))
 			waitqueue_wait_uncancelable(&store->work);
 		if (list_is_empty(&store->queue))
 			return;
-		commit_queued(store);
+		if (answer_questions(store))
+			continue;
+		if (is_due(store))
+			commit_queued(store);
+		else
+			(void)!waitqueue_wait_until(&store->work, store->due_ms, NULL);
 	}
 }
 
@@ -113,20 +168,15 @@ static void enqueue(struct store *store, struct operation *operation)
 		return;
 	}
 	list_append(&store->queue, &operation->node);
+	if (!store->has_news)
+		store->due_ms = loop_now_ms() + GATHER_MS;
 	store->has_news = true;
 	waitqueue_wake_one(&store->work);
 }
 
-/* Queue it and wait for its answer: new memory, or NULL when there is none. */
-static bool ask(struct store *store, struct operation *operation, char **answer, struct error *err)
+/* Wait for the answer to what is queued: new memory, or NULL when there is none. */
+static bool await(struct store *store, struct operation *operation, char **answer, struct error *err)
 {
-	if (!store->database) {
-		operation_free(operation);
-		*answer = NULL;
-		return true;
-	}
-	operation->is_waited = true;
-	enqueue(store, operation);
 	struct error canceled;
 	if (!latch_wait(&operation->answered, &canceled) && !operation->answered.open) {
 		operation->is_abandoned = true;
@@ -141,6 +191,18 @@ static bool ask(struct store *store, struct operation *operation, char **answer,
 	}
 	operation_free(operation);
 	return ok;
+}
+
+static bool ask(struct store *store, struct operation *operation, char **answer, struct error *err)
+{
+	if (!store->database) {
+		operation_free(operation);
+		*answer = NULL;
+		return true;
+	}
+	operation->is_waited = true;
+	enqueue(store, operation);
+	return await(store, operation, answer, err);
 }
 
 /* As ask(), for an answer that is a digest. What is no digest is damage, and as good as unknown. */
@@ -217,6 +279,7 @@ bool store_close(struct store *store, struct error *err)
 	group_wait(&store->group);
 	if (store->database)
 		pool_run_always(close_database, store->database);
+	operation_free(store->begin);
 	size_t lost = store->unrecorded_count;
 	if (lost > 0)
 		error_set(err, ERR_STORE, "%zu %s not recorded: %s", lost, lost == 1 ? "record was" : "records were",
@@ -238,18 +301,38 @@ size_t store_unrecorded_count(const struct store *store)
 /* --- runs and jobs --------------------------------------------------------------------------------------------------
  */
 
-bool store_run_begin(struct store *store, const char *config_hash, char run_id[24], struct error *err)
+/* Nobody waits for it any more. */
+static void abandon(struct operation *operation)
 {
+	if (operation && !operation->answered.open)
+		operation->is_abandoned = true;
+	else
+		operation_free(operation);
+}
+
+void store_run_begin(struct store *store, const char *config_hash)
+{
+	if (!store->database)
+		return;
+	abandon(store->begin);
 	struct operation *forget = operation_new(OPERATION_RUN_FORGET_OLD);
 	operation_add_number(forget, RUNS_KEPT - 1); /* and the one that begins */
 	enqueue(store, forget);
 	struct operation *begin = operation_new(OPERATION_RUN_BEGIN);
 	operation_add_text(begin, config_hash);
 	operation_add_number(begin, wall_clock_ms());
+	begin->is_waited = true;
+	store->begin = begin;
+	enqueue(store, begin);
+}
+
+bool store_run_id(struct store *store, char run_id[24], struct error *err)
+{
+	struct operation *begin = store->begin;
 	auto_free char *id = NULL;
-	if (!ask(store, begin, &id, err))
+	store->begin = NULL;
+	if (begin && !await(store, begin, &id, err))
 		return false;
-	store->run_id = id ? strtoll(id, NULL, 10) : 0;
 	snprintf(run_id, 24, "%s", id ? id : "");
 	return true;
 }
@@ -257,7 +340,7 @@ bool store_run_begin(struct store *store, const char *config_hash, char run_id[2
 void store_run_end(struct store *store, const struct run_totals *totals, int exit_code)
 {
 	struct operation *operation = operation_new(OPERATION_RUN_END);
-	operation_add_number(operation, store->run_id);
+	operation_add_run(operation);
 	operation_add_number(operation, wall_clock_ms());
 	operation_add_number(operation, exit_code);
 	operation_add_number(operation, totals->images);
@@ -284,7 +367,7 @@ static void add_error_text(struct operation *operation, const char *text)
 void store_job(struct store *store, const struct job_record *record)
 {
 	struct operation *operation = operation_new(OPERATION_JOB);
-	operation_add_number(operation, store->run_id);
+	operation_add_run(operation);
 	operation_add_text(operation, record->source);
 	operation_add_text(operation, record->target);
 	operation_add_text(operation, record->digest);

@@ -1,8 +1,9 @@
 /*
  * The store: what survives the process. A memory, never the truth about a target (P5): whoever loses it loses time.
  *
- * Writes are queued and return at once; one task commits all that is queued as one transaction, so that a thousand
- * tasks cost one commit, and images never wait for their record. Reads wait for their turn behind the queue.
+ * Writes are queued and return at once; one task commits all that comes within a quarter of a second as one
+ * transaction, so that a thousand tasks cost one commit, and images never wait for their record. A question is answered
+ * at once, but behind the records that say something of what it asks for.
  * A store without a file (store_new_empty) remembers nothing and answers every question with "unknown".
  */
 #ifndef DRAY_STORE_STORE_H
@@ -36,8 +37,11 @@ struct run_totals {
 	int64_t downloaded_bytes, uploaded_bytes;
 };
 
-/** Record the beginning; *run_id is "" without a file, else text such as "17". Waits. */
-must_check bool store_run_begin(struct store *store, const char *config_hash, char run_id[24], struct error *err);
+/** Record the beginning: what is recorded from now on is of this run. */
+void store_run_begin(struct store *store, const char *config_hash);
+
+/** The name of the run that was begun last: "" without a file, else text such as "17". Once for each. Waits. */
+must_check bool store_run_id(struct store *store, char run_id[24], struct error *err);
 void store_run_end(struct store *store, const struct run_totals *totals, int exit_code);
 
 /* One row a (run, source reference, target); unchanged tags get none. */

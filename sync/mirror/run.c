@@ -333,9 +333,12 @@ void run_execute(struct run *run)
 	struct error err;
 	int64_t start = loop_now_ms();
 	report->started_ms = wall_clock_ms();
-	if (!run->dry_run && !store_run_begin(run->store, run->config ? run->config->hash : "", report->run_id, &err))
-		log_warning("%s: this run is not recorded", err.text);
+	/* Not waited for: the first request need not come after the syncs of a disk. */
+	if (!run->dry_run)
+		store_run_begin(run->store, run->config ? run->config->hash : "");
 	run_jobs(run);
+	if (!store_run_id(run->store, report->run_id, &err))
+		log_warning("%s: this run is not recorded", err.text);
 	gather_notices(run);
 	report->finished_ms = wall_clock_ms();
 	report->duration_ms = loop_now_ms() - start;

@@ -67,6 +67,51 @@ static void what_is_queued_is_recorded_at_the_close(void **state)
 	expect_in_file("SELECT count(*) FROM tag", "100");
 }
 
+static void record_for_a_second(void *argument)
+{
+	struct store *store = open_store();
+	struct error err;
+	(void)argument;
+	for (int i = 0; i < 100; i++) {
+		auto_free char *name = memory_format("%d", i);
+		struct digest digest = a_digest(name);
+		store_location_seen(store, "r.io", "a", &digest);
+		expect_location(store, "r.io", "b", "another", NULL);
+		assert_true(task_sleep(10, &err));
+	}
+	assert_in_range(database_commit_count(store_database(store)), 3, 4);
+	close_store(store);
+}
+
+static void records_gather_while_questions_about_others_are_answered(void **state)
+{
+	(void)state;
+	struct loop *loop = loop_new_virtual(1);
+	loop_run(loop, record_for_a_second, NULL);
+	loop_free(loop);
+	expect_in_file("SELECT count(*) FROM location", "100");
+}
+
+static void record_and_wait(void *argument)
+{
+	struct store *store = open_store();
+	struct digest digest = a_digest("x");
+	struct error err;
+	(void)argument;
+	store_location_seen(store, "r.io", "a", &digest);
+	assert_true(task_sleep(400, &err)); /* nothing else comes */
+	expect_in_file("SELECT count(*) FROM location", "1");
+	close_store(store);
+}
+
+static void the_last_record_does_not_wait_for_another(void **state)
+{
+	(void)state;
+	struct loop *loop = loop_new_virtual(1);
+	loop_run(loop, record_and_wait, NULL);
+	loop_free(loop);
+}
+
 static void ask_in_vain(void *argument)
 {
 	struct store *store = argument;
@@ -130,9 +175,10 @@ static void a_run_that_was_stopped_is_recorded(void **state)
 /* --- failures -------------------------------------------------------------------------------------------------------
  */
 
+/* Ask for what a record says: that is committed first, and cannot be. */
 static void wait_for_failures(struct store *store)
 {
-	struct digest digest = a_digest("probe");
+	struct digest digest = a_digest("x");
 	char *from = NULL;
 	struct error err = {.kind = ERR_NONE};
 	if (store_location_find(store, "r.io", "probe", &digest, &from, &err))
@@ -174,8 +220,9 @@ struct holder {
 static void write_and_release_after_failure(void *argument)
 {
 	struct holder *holder = argument;
-	struct digest old = a_digest("old");
+	struct digest old = a_digest("old"), probe = a_digest("x");
 	store_tag_written(holder->store, "r.io/a:1", "s", &old, "", &old);
+	store_location_seen(holder->store, "r.io", "a", &probe);
 	wait_for_failures(holder->store);
 	assert_int_equal(sqlite3_exec(holder->connection, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
 }
@@ -252,7 +299,7 @@ static void write_to_a_full_disk(void *argument)
 	full = before;
 	full.rlim_cur = 4096;
 	setrlimit(RLIMIT_FSIZE, &full);
-	store_diff_id_proven(store, &diff_id, 1, "gzip", &blob);
+	store_diff_id_proven(store, &blob, 1, "zstd", &blob);
 	found = false;
 	bool answered = store_diff_id_find(store, &blob, "gzip", &got, &found, &err);
 	bool closed = store_close(store, &err);
@@ -331,6 +378,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		store_test(a_thousand_records_cost_a_few_commits),
+		store_test(records_gather_while_questions_about_others_are_answered),
+		store_test(the_last_record_does_not_wait_for_another),
 		store_test(what_is_queued_is_recorded_at_the_close),
 		store_test(a_canceled_question_does_no_harm),
 		store_test(a_run_that_was_stopped_is_recorded),
