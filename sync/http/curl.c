@@ -25,7 +25,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { SPARE_HANDLES = 32, CONNECTIONS_KEPT = 64 };
+enum { SPARE_HANDLES = 32, CONNECTIONS_KEPT = 64, PINNED_MOST = 64, STATUS_MISDIRECTED = 421 };
 
 struct watch {
 	uv_poll_t poll;
@@ -47,15 +47,43 @@ struct curl_transport {
 	struct list resumed; /* streams to unpause at the next kick */
 	CURL *spare[SPARE_HANDLES];
 	size_t spare_count;
+	struct origin pinned[PINNED_MOST]; /* spoken to by HTTP/1.1 from now on */
+	size_t pinned_count;
 	size_t open_handles; /* of libuv */
 	struct waitqueue closed;
 };
+
+/* --- who does HTTP/2 badly ---------------------------------------------------------------------------------------- */
+
+static bool is_pinned(const struct curl_transport *transport, const struct origin *origin)
+{
+	for (size_t i = 0; i < transport->pinned_count; i++)
+		if (origin_equal(&transport->pinned[i], origin))
+			return true;
+	return false;
+}
+
+/* HTTP-9: an error of HTTP/2 itself, or 421 (a connection that is another host's). */
+static bool is_trouble_with_http2(const struct transport_stream *stream, CURLcode code)
+{
+	return !stream->http1 && (code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM ||
+					 (code == CURLE_OK && stream->reply_status == STATUS_MISDIRECTED));
+}
+
+/* For the rest of the run: who asks again gets there by HTTP/1.1. */
+static void pin(struct curl_transport *transport, const struct origin *origin)
+{
+	if (!is_pinned(transport, origin) && transport->pinned_count < PINNED_MOST)
+		transport->pinned[transport->pinned_count++] = *origin;
+}
 
 /* --- driving libcurl ---------------------------------------------------------------------------------------------- */
 
 static void finish(struct curl_transport *transport, struct transport_stream *stream, CURLcode code)
 {
 	curl_multi_remove_handle(transport->multi, stream->easy);
+	if (is_trouble_with_http2(stream, code))
+		pin(transport, &stream->origin);
 	if (code == CURLE_OK) {
 		stream->events->end(stream->context, NULL);
 		return;
@@ -284,9 +312,14 @@ static bool start(struct transport *base, const struct transport_request *reques
 	const struct transport_events *events, void *context, struct transport_stream **stream, struct error *err)
 {
 	struct curl_transport *transport = (struct curl_transport *)base;
+	struct origin origin;
+	if (!origin_of(request->url, &origin, err))
+		return false;
 	struct transport_stream *fresh = memory_new(1, sizeof *fresh);
 	fresh->transport = transport;
 	fresh->bulk = request->bulk;
+	fresh->origin = origin;
+	fresh->http1 = request->bulk || is_pinned(transport, &origin);
 	fresh->easy = take_easy(transport, request->bulk);
 	fresh->events = events;
 	fresh->context = context;

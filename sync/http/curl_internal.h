@@ -15,6 +15,8 @@ struct transport_stream {
 	struct curl_transport *transport;
 	CURL *easy;
 	bool bulk;
+	struct origin origin;
+	bool http1; /* nothing newer */
 	struct curl_slist *headers;
 	const struct transport_events *events;
 	void *context;

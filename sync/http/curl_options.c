@@ -33,12 +33,12 @@ static bool set_callbacks(struct transport_stream *stream)
 
 /* What nobody asked for is off (HTTP-1 to HTTP-4); what is not named here is off by default: cookies, netrc, HSTS,
  * alt-svc, authentication, content decoding. */
-static bool set_protocol(CURL *easy, const struct transport_request *request)
+static bool set_protocol(const struct transport_stream *stream, const struct transport_request *request)
 {
+	CURL *easy = stream->easy;
 	bool ok = true;
-	bool https = str_starts_with(request->url, "https:");
 	SET(CURLOPT_URL, request->url);
-	SET(CURLOPT_PROTOCOLS_STR, "https,http");
+	SET(CURLOPT_PROTOCOLS_STR, stream->origin.tls ? "https" : "http");
 	SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
 	SET(CURLOPT_PATH_AS_IS, 1L);
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
@@ -49,8 +49,8 @@ static bool set_protocol(CURL *easy, const struct transport_request *request)
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
 	SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* HTTP-17: ours are not for the proxy */
-	SET(CURLOPT_HTTP_VERSION, request->bulk ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
-	if (https && !request->bulk)
+	SET(CURLOPT_HTTP_VERSION, stream->http1 ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
+	if (stream->origin.tls && !stream->http1)
 		SET(CURLOPT_PIPEWAIT, 1L);
 	if (request->bulk)
 		SET(CURLOPT_BUFFERSIZE, BULK_BUFFER_BYTES);
@@ -129,7 +129,7 @@ static bool set_headers(struct transport_stream *stream, const struct transport_
 
 bool curl_set_options(struct transport_stream *stream, const struct transport_request *request, struct error *err)
 {
-	if (set_callbacks(stream) && set_protocol(stream->easy, request) && set_tls(stream->easy, request->tls) &&
+	if (set_callbacks(stream) && set_protocol(stream, request) && set_tls(stream->easy, request->tls) &&
 		set_method(stream, request) && set_headers(stream, request))
 		return true;
 	return error_set(err, ERR_INVALID, "libcurl does not take the request");

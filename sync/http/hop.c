@@ -8,11 +8,24 @@
 #define SPILL_BYTES   (64 * KIB)
 #define DISCARD_BYTES (64 * KIB)
 
+/* T-5: who sends a byte now and then would keep us for ever. */
+#define LEAST_BYTES_PER_S ((int64_t)KIB)
+
 /* --- the clocks --------------------------------------------------------------------------------------------------- */
 
 static void progress(struct hop *hop)
 {
 	hop->since_ms = loop_now_ms();
+	hop->waited_ms = 0;
+	hop->moved_bytes = 0;
+}
+
+/* Bytes of a body are progress once they are as many as the slowest of peers moves while we are patient. */
+static void move(struct hop *hop, size_t length)
+{
+	hop->moved_bytes += (int64_t)length;
+	if (hop->moved_bytes * 1000 >= LEAST_BYTES_PER_S * hop->settings->stall_timeout_ms)
+		progress(hop);
 }
 
 static void wake(struct hop *hop)
@@ -32,7 +45,7 @@ static int64_t patience_ms(const struct hop *hop, const char **what)
 		return hop->settings->connect_timeout_ms;
 	}
 	if (hop->answered || !body_is_taken(hop)) {
-		*what = "no byte within";
+		*what = hop->moved_bytes > 0 ? "less than 1 KiB/s for" : "no byte within";
 		return hop->settings->stall_timeout_ms;
 	}
 	*what = "no reply within";
@@ -90,7 +103,6 @@ static size_t on_body(void *context, const void *bytes, size_t length)
 {
 	struct hop *hop = context;
 	size_t direct = hop->into ? smaller(length, hop->into_capacity - hop->into_length) : 0;
-	progress(hop);
 	if (hop->discard) {
 		direct = length;
 	} else {
@@ -103,6 +115,7 @@ static size_t on_body(void *context, const void *bytes, size_t length)
 		hop->into_length += direct;
 	}
 	count_received(hop, length);
+	move(hop, length);
 	if (direct > 0)
 		wake(hop);
 	return length;
@@ -121,7 +134,9 @@ static size_t on_take(void *context, void *bytes, size_t capacity)
 	hop->taken_bytes += (int64_t)length;
 	if (hop->kind == HTTP_UPLOAD)
 		hop->counters->sent_bytes += (int64_t)length;
-	progress(hop);
+	move(hop, length);
+	if (body_is_taken(hop))
+		progress(hop); /* another clock: that of the reply */
 	if (hop->lent_taken == hop->lent_length)
 		wake(hop);
 	return length;
@@ -206,9 +221,8 @@ static bool give_up(struct hop *hop, struct error *err)
 	return tell_failure(hop, err);
 }
 
-static bool wait_until(struct hop *hop, bool (*is_ready)(const struct hop *), struct error *err)
+static bool wait_while_patient(struct hop *hop, bool (*is_ready)(const struct hop *), struct error *err)
 {
-	progress(hop); /* the time before was ours */
 	while (!is_ready(hop)) {
 		const char *what;
 		int64_t patience = patience_ms(hop, &what);
@@ -225,6 +239,14 @@ static bool wait_until(struct hop *hop, bool (*is_ready)(const struct hop *), st
 		}
 	}
 	return true;
+}
+
+static bool wait_until(struct hop *hop, bool (*is_ready)(const struct hop *), struct error *err)
+{
+	hop->since_ms = loop_now_ms() - hop->waited_ms; /* the time before was ours */
+	bool ok = wait_while_patient(hop, is_ready, err);
+	hop->waited_ms = loop_now_ms() - hop->since_ms;
+	return ok;
 }
 
 /* --- the calls ---------------------------------------------------------------------------------------------------- */

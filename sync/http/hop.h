@@ -19,7 +19,9 @@ struct hop {
 
 	struct transport_stream *stream; /* NULL: not started, or given up */
 	struct waitqueue changed;
-	int64_t since_ms;    /* the last progress */
+	int64_t since_ms;    /* the last progress, our own pauses not counted */
+	int64_t waited_ms;   /* since then, in waits that are over */
+	int64_t moved_bytes; /* of a body, since then */
 	int64_t deadline_ms; /* of the wait that goes on: when it looks again */
 	struct error failure;
 	bool connected, answered, ended;

@@ -33,6 +33,7 @@ struct http_exchange {
 	struct origin home, origin;    /* of the request, and of the hop that goes on */
 	enum address_class home_class; /* where the home origin was found; known after the first hop to it */
 	struct http_tls foreign_tls;
+	char *own_url; /* of the request */
 	const char *url;
 	char *what;
 	char *followed[LIMIT_REDIRECTS]; /* the URLs after the first */
@@ -331,7 +332,9 @@ static struct http_exchange *exchange_new(struct http *http, const struct http_r
 	exchange->home_class = request->foreign ? request->home_class : ADDRESS_PUBLIC;
 	exchange->foreign_tls = tls_of_foreigners(request->tls);
 	hop_init(&exchange->hop, http->transport, &http->settings, &http->counters);
-	set_url(exchange, request->url);
+	exchange->own_url = memory_text(request->url);
+	exchange->request.url = exchange->own_url;
+	set_url(exchange, exchange->own_url);
 	http->open_exchanges++;
 	return exchange;
 }
@@ -387,6 +390,7 @@ void http_close(struct http_exchange *exchange)
 	for (size_t i = 0; i < exchange->followed_count; i++)
 		free(exchange->followed[i]);
 	free(exchange->what);
+	free(exchange->own_url);
 	exchange->http->open_exchanges--;
 	free(exchange);
 }

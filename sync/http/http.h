@@ -101,8 +101,8 @@ struct http_exchange;
 /**
  * Send the request. With no body, or one in memory, wait for the head of the reply, and follow redirects as RED-1 to
  * RED-5 say: GET and HEAD; others with no body or one in memory on 307 and 308 only, and not to another origin. With
- * a body that is to be written, return as soon as writing can begin, and follow nothing. All texts of @request are
- * borrowed until http_close().
+ * a body that is to be written, return as soon as writing can begin, and follow nothing. All texts of @request but its
+ * URL are borrowed until http_close().
  *
  * A reply of any status is a success here.
  * ERR_UNAVAILABLE  no connection, or it broke     ERR_TIMEOUT  connect or first byte

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { PORT_HTTP = 80, PORT_HTTPS = 443, PORT_MAX = 65535, PORT_DIGITS = 5, PRINTABLE_BYTES = 512 };
+enum { PORT_HTTP = 80, PORT_HTTPS = 443, PORT_MAX = 65535, PORT_DIGITS = 5, PRINTABLE_BYTES = 512, LABEL_MAX = 63 };
 
 /* --- taking URLs apart -------------------------------------------------------------------------------------------- */
 
@@ -67,6 +67,18 @@ static void copy_lower(const char *text, size_t length, char *out)
 	out[length] = '\0';
 }
 
+/* T-8: what is not so never comes to a resolver; some cut a name that is too long, and find another. */
+static bool has_good_labels(const char *host)
+{
+	for (const char *label = host; *label;) {
+		size_t length = strcspn(label, ".");
+		if (length == 0 || length > LABEL_MAX || (label[length] && !label[length + 1]))
+			return false;
+		label += length + (label[length] == '.');
+	}
+	return true;
+}
+
 static bool take_name(const char *text, size_t length, struct origin *origin)
 {
 	if (length > 0 && text[length - 1] == '.')
@@ -77,7 +89,7 @@ static bool take_name(const char *text, size_t length, struct origin *origin)
 	for (size_t i = 0; i < length; i++)
 		if (!is_host_byte(origin->host[i]))
 			return false;
-	return origin->host[0] != '.' && !strstr(origin->host, "..") && origin->host[length - 1] != '.';
+	return has_good_labels(origin->host);
 }
 
 static bool take_ipv6(const char *text, size_t length, struct origin *origin)

@@ -11,7 +11,7 @@
 
 struct sockaddr;
 
-#define ORIGIN_HOST_MAX 255
+#define ORIGIN_HOST_MAX 253 /* what a resolver takes (T-8) */
 
 struct origin {
 	bool tls;                       /* https */

@@ -1,4 +1,4 @@
-/* covers: RED-3, RED-5, UPL-6, AUTH-14, T-12, T-13, T-14, T-17, T-18, T-19, T-23, T-41 */
+/* covers: RED-3, RED-5, UPL-6, AUTH-14, T-8, T-12, T-13, T-14, T-17, T-18, T-19, T-23, T-41 */
 #include "sync/http/origin.h"
 
 #include "base/memory.h"
@@ -89,16 +89,26 @@ static void an_origin_is_scheme_host_and_port(void **state)
 	}
 }
 
-static void a_host_may_have_255_bytes_and_no_more(void **state)
+/* T-8: a resolver that cuts a name finds another host. */
+static void a_host_is_no_longer_than_a_resolver_takes(void **state)
 {
 	(void)state;
 	struct origin origin;
 	char url[320] = "https://";
-	memset(url + 8, 'a', 255);
+	memset(url + 8, 'a', 253);
+	for (int dot = 63; dot < 253; dot += 64)
+		url[8 + dot] = '.';
 	assert_true(origin_of(url, &origin, NULL));
-	assert_int_equal(strlen(origin.host), 255);
-	url[8 + 255] = 'a';
+	assert_int_equal(strlen(origin.host), 253);
+	url[8 + 253] = 'a';
 	assert_false(origin_of(url, &origin, NULL));
+	url[8 + 253] = '\0';
+	url[8 + 63] = 'a'; /* a label of 127 */
+	assert_false(origin_of(url, &origin, NULL));
+	url[8 + 64] = '\0';
+	assert_false(origin_of(url, &origin, NULL));
+	url[8 + 63] = '\0';
+	assert_true(origin_of(url, &origin, NULL));
 }
 
 static void look_alikes_are_other_origins(void **state)
@@ -302,7 +312,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_origin_is_scheme_host_and_port),
-		cmocka_unit_test(a_host_may_have_255_bytes_and_no_more),
+		cmocka_unit_test(a_host_is_no_longer_than_a_resolver_takes),
 		cmocka_unit_test(look_alikes_are_other_origins),
 		cmocka_unit_test(a_reference_is_resolved_and_its_query_kept),
 		cmocka_unit_test(what_is_printed_has_no_secrets),

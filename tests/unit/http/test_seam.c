@@ -201,12 +201,22 @@ static struct http_request request_of(enum http_method method, const char *url)
 
 #define SECOND 1000
 
+static char chunk[TRANSPORT_BODY_MAX + 1];
+
 static const struct script scripts[] = {
 	{"http://never/", {{31 * SECOND, CONNECT, ADDRESS_PUBLIC, NULL}}},
 	{"http://mute/", {{29 * SECOND, CONNECT, ADDRESS_PUBLIC, NULL}, {61 * SECOND, STATUS, 200, NULL}}},
 	{"http://slow/",
 		{{29 * SECOND, CONNECT, ADDRESS_PUBLIC, NULL}, {59 * SECOND, STATUS, 200, NULL}, {0, HEAD, 0, NULL},
-			{59 * SECOND, BODY, 0, "a"}, {59 * SECOND, BODY, 0, "b"}, {59 * SECOND, END, 0, NULL}}},
+			{59 * SECOND, BODY, 0, chunk}, {0, BODY, 0, chunk}, {0, BODY, 0, chunk}, {0, BODY, 0, chunk},
+			{59 * SECOND, BODY, 0, chunk}, {0, BODY, 0, chunk}, {0, BODY, 0, chunk}, {0, BODY, 0, chunk},
+			{59 * SECOND, END, 0, NULL}}},
+	{"http://drips/", {{0, CONNECT, ADDRESS_PUBLIC, NULL}, {0, STATUS, 200, NULL}, {0, HEAD, 0, NULL},
+				  {10 * SECOND, BODY, 0, "a"}, {10 * SECOND, BODY, 0, "b"}, {10 * SECOND, BODY, 0, "c"},
+				  {10 * SECOND, BODY, 0, "d"}, {10 * SECOND, BODY, 0, "e"}, {10 * SECOND, BODY, 0, "f"},
+				  {10 * SECOND, BODY, 0, "g"}, {10 * SECOND, BODY, 0, "h"}}},
+	{"http://sips/", {{0, CONNECT, ADDRESS_PUBLIC, NULL}, {0, TAKE, 1, NULL}, {40 * SECOND, TAKE, 1, NULL},
+				 {40 * SECOND, TAKE, 1, NULL}, {40 * SECOND, TAKE, 1, NULL}}},
 	{"http://stalls/", {{0, CONNECT, ADDRESS_PUBLIC, NULL}, {0, STATUS, 200, NULL}, {0, HEAD, 0, NULL},
 				   {0, BODY, 0, "a"}, {61 * SECOND, BODY, 0, "b"}, {0, END, 0, NULL}}},
 	{"http://drips-1xx/", {{0, CONNECT, ADDRESS_PUBLIC, NULL}, {25 * SECOND, STATUS, 100, NULL},
@@ -298,13 +308,28 @@ static void clocks_of_the_body(struct play *story)
 {
 	struct http_request request = request_of(HTTP_GET, "http://slow/");
 	struct http_exchange *exchange = opened(story, &request);
+	static char large[2 * TRANSPORT_BODY_MAX];
 	char bytes[8];
-	size_t got;
+	size_t got, sum = 0;
 	struct error err;
-	for (int i = 0; i < 3; i++) {
+	do {
+		assert_true(http_read(exchange, large, sizeof large, &got, &err));
+		sum += got;
+	} while (got > 0);
+	assert_int_equal(sum, 8 * TRANSPORT_BODY_MAX);
+	http_close(exchange);
+
+	request.url = "http://drips/";
+	exchange = opened(story, &request);
+	int64_t start = loop_now_ms();
+	for (int i = 0; i < 5; i++)
 		assert_true(http_read(exchange, bytes, sizeof bytes, &got, &err));
-		assert_int_equal(got, i < 2);
-	}
+	assert_true(task_sleep(5 * SECOND, &err)); /* ours, and not counted */
+	while (http_read(exchange, bytes, sizeof bytes, &got, &err))
+		;
+	assert_int_equal(err.kind, ERR_TIMEOUT);
+	assert_string_equal(err.text, "GET http://drips/: less than 1 KiB/s for 1m00s");
+	assert_int_equal(loop_now_ms() - start, 65 * SECOND);
 	http_close(exchange);
 
 	request.url = "http://stalls/";
@@ -355,6 +380,13 @@ static void clocks_of_uploads(struct play *story)
 	assert_false(http_reply(exchange, &err));
 	assert_int_equal(err.kind, ERR_TIMEOUT);
 	assert_int_equal(loop_now_ms() - start, 600 * SECOND);
+	http_close(exchange);
+
+	exchange = upload_at(story, "http://sips/");
+	start = loop_now_ms();
+	assert_false(http_write(exchange, "abcde", 5, &err));
+	assert_int_equal(err.kind, ERR_TIMEOUT);
+	assert_int_equal(loop_now_ms() - start, 60 * SECOND);
 	http_close(exchange);
 
 	exchange = upload_at(story, "http://stuck-upload/");
@@ -455,8 +487,6 @@ static void a_hop_abroad_is_judged_and_anonymous(void **state)
 
 /* --- back-pressure ------------------------------------------------------------------------------------------------ */
 
-static char chunk[TRANSPORT_BODY_MAX + 1];
-
 static const struct script flood[] = {
 	{"http://flood/", {{0, CONNECT, ADDRESS_PUBLIC, NULL}, {0, STATUS, 200, NULL}, {0, HEAD, 0, NULL},
 				  {0, BODY, 0, chunk}, {0, BODY, 0, chunk}, {0, BODY, 0, chunk}, {0, BODY, 0, chunk},
@@ -483,7 +513,6 @@ static void flooded(struct play *story)
 static void a_body_that_nobody_reads_pauses_at_64_kib(void **state)
 {
 	(void)state;
-	memset(chunk, 'x', TRANSPORT_BODY_MAX);
 	in_virtual_time(flooded, flood, 1);
 }
 
@@ -515,6 +544,7 @@ static void a_cancelled_request_is_released(void **state)
 
 int main(void)
 {
+	memset(chunk, 'x', TRANSPORT_BODY_MAX);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_part_of_a_request_has_its_clock),
 		cmocka_unit_test(only_waiting_for_the_server_is_counted),

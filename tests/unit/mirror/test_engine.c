@@ -152,7 +152,7 @@ static void with_a_slow_target(struct simulation *simulation)
 	struct host *source = place(simulation, "127.0.0.1:5000", 8);
 	struct host *targets[] = {place(simulation, "127.0.0.1:5001", 8), place(simulation, "127.0.0.1:5002", 8)};
 	int64_t start_ms = loop_now_ms();
-	targets[1]->piece_ms = 30000;
+	targets[1]->piece_ms = 4000; /* more than 1 KiB/s, and less than anybody waits for (T-5) */
 	gallery_hang(&gallery, source);
 	mirror_to(simulation, source, targets, 2);
 	int64_t came_ms = targets[0]->came_ms[shared_layers[0].blob->number];
