@@ -27,7 +27,7 @@ void authorization_release(struct authorization *authorization)
 /* --- the challenge -------------------------------------------------------------------------------------------------
  */
 
-static void read_challenge(const struct http_exchange *exchange, struct challenge *challenge)
+void registry_read_challenge(const struct http_exchange *exchange, struct challenge *challenge)
 {
 	const char *header;
 	for (size_t i = 0; (header = http_header(exchange, "WWW-Authenticate", i)); i++)
@@ -36,7 +36,7 @@ static void read_challenge(const struct http_exchange *exchange, struct challeng
 
 static void learn(struct registry *registry, const struct http_exchange *exchange, struct challenge *fresh)
 {
-	read_challenge(exchange, fresh);
+	registry_read_challenge(exchange, fresh);
 	if (fresh->scheme == CHALLENGE_NONE || fresh->scheme < registry->challenge.scheme)
 		return;
 	if (fresh->scheme == CHALLENGE_BEARER) { /* AUTH-13; what cannot be resolved is judged, and told, as it is */
@@ -290,7 +290,7 @@ void registry_unauthorized(struct registry *registry, const struct authorization
 enum last_try registry_last_try(const struct authorization *used, const struct http_exchange *exchange)
 {
 	struct challenge challenge = {.scheme = CHALLENGE_NONE};
-	read_challenge(exchange, &challenge);
+	registry_read_challenge(exchange, &challenge);
 	bool wants_basic = challenge.scheme == CHALLENGE_BASIC, lacks_scope = says_insufficient_scope(&challenge);
 	challenge_release(&challenge);
 	if (!used->key || lacks_scope)

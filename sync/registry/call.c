@@ -4,14 +4,17 @@
  *     authorize -> gate, pause the host asked for -> send -> read -> leave the gate ---+-> final: to the caller
  *          ^                          ^                                                |
  *          |                          +-- once, for a 401 -----------------------------+
+ *          |                          +-- once, for a 401 of where a redirect led ------+  anonymous
  *          +-- again, as scheduler/retry.h allows, for what may pass -------------------+
  */
 #include "sync/registry/internal.h"
 
 #include "base/limits.h"
+#include "base/memory.h"
 #include "base/str.h"
 #include "scheduler/loop.h"
 #include "scheduler/retry.h"
+#include "sync/registry/secret.h"
 
 /* T-21: clocks that differ by more are somebody's to put right. */
 enum { TOKEN_RIPENS_MS = 2000 };
@@ -74,14 +77,22 @@ static bool read_body(const struct call *call, struct reply *reply, struct error
 	return http_read_all(reply->exchange, &reply->body, err);
 }
 
-static bool send(struct registry *registry, const struct call *call, const char *authorization, struct reply *reply,
+/* Where a request goes, and with what. */
+struct way {
+	const char *url; /* NULL: the call's */
+	const char *authorization;
+	const struct http_tls *tls;    /* NULL: the registry's */
+	enum address_class home_class; /* if the URL is not the registry's */
+};
+
+static bool send_by(struct registry *registry, const struct call *call, const struct way *way, struct reply *reply,
 	struct error *err)
 {
 	struct http_request request = {
 		.method = call->method,
 		.kind = call->kind,
-		.url = call->url,
-		.authorization = authorization,
+		.url = way->url ? way->url : call->url,
+		.authorization = way->authorization,
 		.accept = call->accept,
 		.content_type = call->content_type,
 		.body = call->body,
@@ -89,7 +100,9 @@ static bool send(struct registry *registry, const struct call *call, const char 
 		.range_first = call->range_last > 0 ? call->range_first : -1,
 		.range_last = call->range_last,
 		.bulk = call->bulk,
-		.tls = &registry->tls,
+		.tls = way->tls ? way->tls : &registry->tls,
+		.foreign = way->url != NULL,
+		.home_class = way->home_class,
 	};
 	struct gate *gate = call->bulk ? NULL : &registry->metadata;
 	struct turn turn;
@@ -104,6 +117,13 @@ static bool send(struct registry *registry, const struct call *call, const char 
 	if (!ok && err)
 		*err = why;
 	return ok;
+}
+
+static bool send(struct registry *registry, const struct call *call, const char *authorization, struct reply *reply,
+	struct error *err)
+{
+	struct way way = {.authorization = authorization};
+	return send_by(registry, call, &way, reply, err);
 }
 
 /* A 401; and AUTH-17: a 403 is final, but for one with a challenge. */
@@ -154,6 +174,78 @@ static bool answer_challenge(struct registry *registry, const struct call *call,
 	return send(registry, call, fresh.header, reply, err) && try_last(registry, call, &fresh, reply, err);
 }
 
+/* --- where a redirect led ----------------------------------------------------------------------------------------
+ */
+
+static bool is_safe(const struct call *call)
+{
+	return call->method == HTTP_GET || call->method == HTTP_HEAD;
+}
+
+static bool is_question_of_another(const struct registry *registry, const struct call *call, const struct reply *reply)
+{
+	return reply_status(reply) == 401 && is_safe(call) && !registry_is_origin_of(registry, reply->exchange);
+}
+
+/* RED-6: what a server that a redirect led to wants. Nobody's password goes there (RED-11), and nothing of it is kept.
+ */
+static bool ask_anonymously(struct registry *registry, const struct http_exchange *exchange,
+	const struct challenge *challenge, const struct http_tls *tls, struct token_reply *token, struct error *err)
+{
+	static const struct credential nobody = {0};
+	auto_scopes struct scopes scopes = {.count = 0};
+	auto_free char *realm = origin_resolve(http_url(exchange), challenge->realm);
+	struct token_server server = {
+		.realm = realm ? realm : challenge->realm,
+		.service = challenge->service,
+		.registry_url = http_url(exchange),
+		.registry_class = http_address_class(exchange),
+		.tls = tls,
+		.domain = registry->domain,
+		.foreign = true,
+	};
+	if (challenge->scope)
+		scopes_add_list(&scopes, challenge->scope);
+	return token_server_ask(registry->http, &server, &nobody, &scopes, token, err);
+}
+
+/* The same request again, at the place that asked, with a token for it alone. */
+static bool answer_another(struct registry *registry, const struct call *call, struct reply *reply, struct error *err)
+{
+	struct challenge challenge = {.scheme = CHALLENGE_NONE};
+	const struct http_tls tls = {.ca_file = registry->tls.ca_file};
+	struct token_reply token = {0};
+	bool ok = true;
+	registry_read_challenge(reply->exchange, &challenge);
+	if (challenge.scheme == CHALLENGE_BEARER) {
+		ok = ask_anonymously(registry, reply->exchange, &challenge, &tls, &token, err);
+		auto_free char *url = memory_text(http_url(reply->exchange));
+		auto_secret char *header = ok ? memory_format("Bearer %s", token.token) : NULL;
+		struct way way = {url, header, &tls, http_address_class(reply->exchange)};
+		if (ok) {
+			reply_release(reply);
+			ok = send_by(registry, call, &way, reply, err);
+		}
+	}
+	token_reply_release(&token);
+	challenge_release(&challenge);
+	return ok;
+}
+
+/* RED-7, HTTP-13: a signed URL that is refused is old; the registry, asked again, gives another. What refuses a HEAD
+ * may have been signed for a GET: whoever sent it knows (RED-9). */
+static void refused_by_another(
+	const struct registry *registry, const struct call *call, const struct reply *reply, struct error *refusal)
+{
+	int status = reply_status(reply);
+	if ((status == 400 || status == 403) && call->method == HTTP_GET &&
+		!registry_is_origin_of(registry, reply->exchange))
+		refusal->kind = ERR_UNAVAILABLE;
+}
+
+/* --- the whole -----------------------------------------------------------------------------------------------------
+ */
+
 static bool attempt(struct registry *registry, const struct call *call, struct reply *reply, struct error *err)
 {
 	auto_authorization struct authorization authorization = {0};
@@ -164,9 +256,13 @@ static bool attempt(struct registry *registry, const struct call *call, struct r
 		return false;
 	if (is_question(registry, call, reply) && !answer_challenge(registry, call, &authorization, reply, err))
 		return false;
+	if (is_question_of_another(registry, call, reply) && !answer_another(registry, call, reply, err))
+		return false;
 	struct error refusal = {.kind = ERR_NONE};
-	if (http_status_kind(reply_status(reply)) != ERR_NONE)
+	if (http_status_kind(reply_status(reply)) != ERR_NONE) {
 		reply_refused(registry, reply, &refusal);
+		refused_by_another(registry, call, reply, &refusal);
+	}
 	if (!retry_is_transient(&refusal))
 		return true;
 	if (err)

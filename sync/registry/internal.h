@@ -80,6 +80,9 @@ enum last_try registry_last_try(const struct authorization *used, const struct h
 must_check bool registry_authorize_by_basic(
 	struct registry *registry, const char *repository, struct authorization *authorization, struct error *err);
 
+/** What all WWW-Authenticate of a reply say (AUTH-5); to be released. */
+void registry_read_challenge(const struct http_exchange *exchange, struct challenge *challenge);
+
 /** Did the registry itself answer, and not one that it redirected to? Only then a 401 is a question to us (T-13). */
 bool registry_is_origin_of(const struct registry *registry, const struct http_exchange *exchange);
 

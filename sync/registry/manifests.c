@@ -99,9 +99,13 @@ static bool resolve(struct registry *registry, const char *repository, const cha
 	return true;
 }
 
-/* MAN-11: a server that does not do HEAD; ERR-2: one that says why only to a GET. */
-static bool get_tells_more(int status)
+/* MAN-11: a server that does not do HEAD; ERR-2: one that says why only to a GET; RED-9: one elsewhere whose no to a
+ * HEAD is no word about the manifest. */
+static bool get_tells_more(const struct registry *registry, const struct reply *reply)
 {
+	int status = reply_status(reply);
+	if (status / 100 == 4 && !registry_is_origin_of(registry, reply->exchange))
+		return true;
 	return status == 400 || status == 401 || status == 403 || status == 405 || status == 501;
 }
 
@@ -112,7 +116,7 @@ bool registry_manifest_head(struct registry *registry, const char *repository, c
 	if (!ask(registry, HTTP_HEAD, repository, reference, false, 0, &reply, err))
 		return false;
 	int status = reply_status(&reply);
-	if (get_tells_more(status)) {
+	if (get_tells_more(registry, &reply)) {
 		auto_buf struct buf bytes;
 		buf_init(&bytes, LIMIT_MANIFEST_BYTES);
 		return resolve(registry, repository, reference, status == 401, descriptor, &bytes, err);

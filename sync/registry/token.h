@@ -60,6 +60,7 @@ struct token_server {
 	const char *domain;                /* of the registry, as the configuration names it */
 	const char *const *realms;         /* "HOST" or "HOST:PORT": what the configuration allows besides */
 	size_t realm_count;
+	bool foreign; /* no user named that registry: a redirect led to it (RED-6) */
 };
 
 /**

@@ -199,8 +199,8 @@ bool token_server_ask(struct http *http, const struct token_server *server, cons
 		.range_first = -1,
 		.tls = str_is(registry.host, realm.host) ? server->tls : &only_ca,
 		.anonymous_redirects_only = true,
-		.foreign = !origin_equal(&registry, &realm) &&
-			   !origin_is_one_of(&realm, server->realms, server->realm_count),
+		.foreign = server->foreign || (!origin_equal(&registry, &realm) &&
+						      !origin_is_one_of(&realm, server->realms, server->realm_count)),
 		.home_class = server->registry_class,
 	};
 	const char *username = credential->username ? credential->username : "<token>",

@@ -319,32 +319,112 @@ static void challenge_of_the_ping_serves_a_401_without_one(void **state)
 	PLAY(head_once, NULL, rows, NULL);
 }
 
-/* covers: T-13 */
-static void question_of_another_origin_is_not_answered(void **state)
+static void fail_with_403(struct model *model)
+{
+	assert_failure(model, ERR_DENIED, "https://auth.test/t: 403");
+}
+
+static void fail_with_404(struct model *model)
+{
+	assert_failure(model, ERR_NOT_FOUND, "GET https://cdn2.test/x: 404");
+}
+
+static void fail_by_refusal(struct model *model)
+{
+	assert_failure(model, ERR_REFUSED, "http://auth.test/t");
+}
+
+/* covers: T-13, RED-11 */
+static void question_of_another_origin_gets_no_password(void **state)
 {
 	static const struct row rows[] = {
 		{PING, "", 401, {BASIC}},
 		{HEAD_1, ACCEPT "Authorization: Basic dTpw\n", 307, {"Location: https://cdn.test/x"}},
-		{"HEAD https://cdn.test/x", ACCEPT, 401, {"WWW-Authenticate: Bearer realm=\"https://cdn.test/t\""}},
+		{"HEAD https://cdn.test/x", ACCEPT, 401, {BASIC}},
 		{GET_1, ACCEPT "Authorization: Basic dTpw\n", 307, {"Location: https://cdn.test/x"}},
-		{"GET https://cdn.test/x", ACCEPT, 401, {"WWW-Authenticate: Bearer realm=\"https://cdn.test/t\""}},
+		{"GET https://cdn.test/x", ACCEPT, 401, {BASIC}},
 	};
 	(void)state;
 	PLAY(fail_with_wrong_password, &with_user, rows, NULL);
 }
 
-static void question_of_another_origin_costs_no_token(void **state)
+#define THEIR_REALM                                                                                                    \
+	"WWW-Authenticate: Bearer realm=\"https://auth.test/t\",service=\"their\",scope=\"repository:their/x:pull\""
+#define THEIR_TOKEN_URL "GET https://auth.test/t?service=their&scope=repository%3Atheir%2Fx%3Apull&client_id=dray"
+
+/* covers: RED-6, RED-11, T-13 */
+static void question_of_another_origin_gets_a_token_of_nobody(void **state)
 {
 	static const struct row rows[] = {
 		{PING, "", 401, {REALM}},
-		{"GET " TOKEN_URL, NULL, 200, {NULL}, "{\"token\":\"t1\"}"},
-		{HEAD_1, ACCEPT "Authorization: Bearer t1\n", 307, {"Location: https://cdn.test/x"}},
-		{"HEAD https://cdn.test/x", ACCEPT, 401, {REALM}},
-		{GET_1, ACCEPT "Authorization: Bearer t1\n", 307, {"Location: https://cdn.test/x"}},
-		{"GET https://cdn.test/x", ACCEPT, 401, {REALM}},
+		{"GET " TOKEN_URL "&account=u", "Accept: application/json\nAuthorization: Basic dTpw\n", 200, {NULL},
+			"{\"token\":\"t1\"}"},
+		{HEAD_1, ACCEPT "Authorization: Bearer t1\n", 307,
+			{"Location: https://cdn.test/v2/their/x/manifests/1"}},
+		{"HEAD https://cdn.test/v2/their/x/manifests/1", ACCEPT, 401, {THEIR_REALM}},
+		{THEIR_TOKEN_URL, "Accept: application/json\n", 200, {NULL}, "{\"token\":\"theirs\"}"},
+		{"HEAD https://cdn.test/v2/their/x/manifests/1", ACCEPT "Authorization: Bearer theirs\n", 307,
+			{"Location: https://data.test/1?sig=x"}},
+		{"HEAD https://data.test/1?sig=x", ACCEPT, 200, {SAYS_A}},
+		/* nothing of it is kept */
+		{HEAD_1, ACCEPT "Authorization: Bearer t1\n", 307,
+			{"Location: https://cdn.test/v2/their/x/manifests/1"}},
+		{"HEAD https://cdn.test/v2/their/x/manifests/1", ACCEPT, 401, {THEIR_REALM}},
+		{THEIR_TOKEN_URL, "Accept: application/json\n", 200, {NULL}, "{\"token\":\"theirs\"}"},
+		{"HEAD https://cdn.test/v2/their/x/manifests/1", ACCEPT "Authorization: Bearer theirs\n", 200,
+			{SAYS_A}},
 	};
 	(void)state;
-	PLAY(fail_with_wrong_password, NULL, rows, NULL);
+	PLAY(head_twice, &with_user, rows, NULL);
+}
+
+/* covers: RED-6 */
+static void token_that_another_refuses_is_the_end(void **state)
+{
+	static const struct row rows[] = {
+		{PING, "", 200, {NULL}},
+		{HEAD_1, NULL, 307, {"Location: https://cdn.test/x"}},
+		{"HEAD https://cdn.test/x", ACCEPT, 401, {THEIR_REALM}},
+		{THEIR_TOKEN_URL, NULL, 200, {NULL}, "{\"token\":\"theirs\"}"},
+		{"HEAD https://cdn.test/x", ACCEPT "Authorization: Bearer theirs\n", 401, {THEIR_REALM}},
+		{GET_1, NULL, 307, {"Location: https://cdn.test/x"}},
+		{"GET https://cdn.test/x", ACCEPT, 401, {THEIR_REALM}},
+		{THEIR_TOKEN_URL, NULL, 403, {NULL}, "no"},
+	};
+	(void)state;
+	PLAY(fail_with_403, NULL, rows, NULL);
+}
+
+/* covers: T-18, T-12 */
+static void realm_of_another_is_judged(void **state)
+{
+	static const struct row rows[] = {
+		{PING, "", 200, {NULL}},
+		{HEAD_1, NULL, 307, {"Location: https://cdn.test/x"}},
+		{"HEAD https://cdn.test/x", ACCEPT, 401, {"WWW-Authenticate: Bearer realm=\"http://auth.test/t\""}},
+	};
+	(void)state;
+	PLAY(fail_by_refusal, NULL, rows, NULL);
+}
+
+/* covers: RED-9 */
+static void another_that_refuses_a_head_is_asked_by_get(void **state)
+{
+	static const int statuses[] = {400, 401, 403, 404, 405};
+	(void)state;
+	for (size_t i = 0; i < array_count(statuses); i++) {
+		const struct row rows[] = {
+			{PING, "", 200, {NULL}},
+			{HEAD_1, NULL, 307, {"Location: https://cdn.test/x?sig=head"}},
+			{"HEAD https://cdn.test/x?sig=head", ACCEPT, statuses[i], {NULL}},
+			{GET_1, NULL, 307, {"Location: https://cdn.test/x?sig=get"}},
+			{"GET https://cdn.test/x?sig=get", ACCEPT, 403, {NULL}, "expired"},
+			/* HTTP-13, RED-7: the registry signs another */
+			{GET_1, NULL, 307, {"Location: https://cdn2.test/x?sig=get2"}},
+			{"GET https://cdn2.test/x?sig=get2", ACCEPT, 404, {NULL}},
+		};
+		PLAY(fail_with_404, NULL, rows, NULL);
+	}
 }
 
 /* --- many at once ---------------------------------------------------------------------------------------------------
@@ -498,8 +578,11 @@ int main(void)
 		cmocka_unit_test(nobody_has_no_basic_to_try),
 		cmocka_unit_test(challenge_may_come_after_an_open_ping),
 		cmocka_unit_test(challenge_of_the_ping_serves_a_401_without_one),
-		cmocka_unit_test(question_of_another_origin_is_not_answered),
-		cmocka_unit_test(question_of_another_origin_costs_no_token),
+		cmocka_unit_test(question_of_another_origin_gets_no_password),
+		cmocka_unit_test(question_of_another_origin_gets_a_token_of_nobody),
+		cmocka_unit_test(token_that_another_refuses_is_the_end),
+		cmocka_unit_test(realm_of_another_is_judged),
+		cmocka_unit_test(another_that_refuses_a_head_is_asked_by_get),
 		cmocka_unit_test(many_share_one_ping_and_one_token),
 		cmocka_unit_test(what_may_pass_is_tried_again),
 		cmocka_unit_test(attempts_are_bounded),
