@@ -103,6 +103,11 @@ bool endpoint_reader_read(struct endpoint_reader *reader, void *bytes, size_t ca
 	return reader->ops->reader_read(reader, bytes, capacity, got, err);
 }
 
+bool endpoint_reader_starts_over(const struct endpoint_reader *reader)
+{
+	return reader->ops->reader_starts_over && reader->ops->reader_starts_over(reader);
+}
+
 void endpoint_reader_close(struct endpoint_reader *reader)
 {
 	if (reader)
@@ -140,6 +145,11 @@ bool endpoint_writer_commit(struct endpoint_writer *writer, struct error *err)
 enum upload_advice endpoint_writer_advice(const struct endpoint_writer *writer)
 {
 	return writer && writer->ops->writer_advice ? writer->ops->writer_advice(writer) : UPLOAD_NO_ADVICE;
+}
+
+void endpoint_writer_restart(struct endpoint_writer *writer)
+{
+	writer->ops->writer_restart(writer);
 }
 
 void endpoint_writer_free(struct endpoint_writer *writer)

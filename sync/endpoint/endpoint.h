@@ -112,6 +112,8 @@ must_check bool endpoint_blob_open(struct endpoint *endpoint, const char *reposi
 	int64_t offset, struct endpoint_reader **reader, struct error *err);
 must_check bool endpoint_reader_read(
 	struct endpoint_reader *reader, void *bytes, size_t capacity, size_t *got, struct error *err);
+/** Just opened: will it read again, and throw away, what is before @offset? (BLB-5) */
+bool endpoint_reader_starts_over(const struct endpoint_reader *reader);
 void endpoint_reader_close(struct endpoint_reader *reader);
 
 /* --- writing --------------------------------------------------------------------------------------------------- */
@@ -142,6 +144,9 @@ must_check bool endpoint_writer_commit(struct endpoint_writer *writer, struct er
 
 /** After a failure: what its target says about another try. NULL: nothing. */
 enum upload_advice endpoint_writer_advice(const struct endpoint_writer *writer);
+
+/** After a failure with UPLOAD_MOVED: the same writer again, from the first byte of the blob. */
+void endpoint_writer_restart(struct endpoint_writer *writer);
 
 /** Free; what was not committed is not visible, and gone. NULL is fine. */
 void endpoint_writer_free(struct endpoint_writer *writer);

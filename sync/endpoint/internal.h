@@ -27,6 +27,7 @@ struct endpoint_ops {
 		int64_t offset, struct endpoint_reader **reader, struct error *err);
 	bool (*reader_read)(
 		struct endpoint_reader *reader, void *bytes, size_t capacity, size_t *got, struct error *err);
+	bool (*reader_starts_over)(const struct endpoint_reader *reader); /* NULL: never */
 	void (*reader_close)(struct endpoint_reader *reader);
 
 	bool (*blob_present)(struct endpoint *endpoint, const char *repository, const struct descriptor *blob,
@@ -37,6 +38,7 @@ struct endpoint_ops {
 		struct endpoint_writer **writer, struct error *err);
 	bool (*writer_write)(struct endpoint_writer *writer, const void *bytes, size_t length, struct error *err);
 	bool (*writer_commit)(struct endpoint_writer *writer, struct error *err);
+	void (*writer_restart)(struct endpoint_writer *writer);                    /* NULL: never advised */
 	enum upload_advice (*writer_advice)(const struct endpoint_writer *writer); /* NULL: never any */
 	void (*writer_free)(struct endpoint_writer *writer);
 

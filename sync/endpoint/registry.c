@@ -163,6 +163,11 @@ static bool reader_read(struct endpoint_reader *reader, void *bytes, size_t capa
 	return blob_reader_read(((struct registry_reader *)reader)->reader, bytes, capacity, got, err);
 }
 
+static bool reader_starts_over(const struct endpoint_reader *reader)
+{
+	return blob_reader_starts_over(((const struct registry_reader *)reader)->reader);
+}
+
 static void reader_close(struct endpoint_reader *reader)
 {
 	blob_reader_close(((struct registry_reader *)reader)->reader);
@@ -239,6 +244,11 @@ static enum upload_advice writer_advice(const struct endpoint_writer *endpoint_w
 	return blob_upload_advice(((const struct registry_writer *)endpoint_writer)->upload);
 }
 
+static void writer_restart(struct endpoint_writer *endpoint_writer)
+{
+	((struct registry_writer *)endpoint_writer)->begun = false;
+}
+
 static void writer_free(struct endpoint_writer *endpoint_writer)
 {
 	struct registry_writer *writer = (struct registry_writer *)endpoint_writer;
@@ -270,6 +280,7 @@ static const struct endpoint_ops registry_ops = {
 	.manifest = manifest,
 	.blob_open = blob_open,
 	.reader_read = reader_read,
+	.reader_starts_over = reader_starts_over,
 	.reader_close = reader_close,
 	.blob_present = blob_present,
 	.blob_mount = blob_mount,
@@ -277,6 +288,7 @@ static const struct endpoint_ops registry_ops = {
 	.writer_write = writer_write,
 	.writer_commit = writer_commit,
 	.writer_advice = writer_advice,
+	.writer_restart = writer_restart,
 	.writer_free = writer_free,
 	.manifest_put = manifest_put,
 	.delete = delete_reference,

@@ -221,6 +221,7 @@ struct transfer {
 	struct error verdict_err; /* kind ERR_NONE: size and digest agree */
 	struct fact fact;
 	int64_t offset; /* bytes got from the source */
+	int restarts;   /* how often the source began anew instead of going on */
 	size_t sinks_left;
 	struct error source_err;
 	bool abandoned; /* every sink failed before the source's end: the verdict means nothing */

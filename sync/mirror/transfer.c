@@ -28,6 +28,9 @@
 /* Below this, handing a chunk to a worker costs more than hashing it here. */
 enum { INLINE_BYTES = 16 * 1024, SINK_ATTEMPTS = 3 };
 
+/* BLB-5: a source that begins anew after every break costs the square of the blob's size. */
+enum { RESTARTS_MOST = 3 };
+
 /* --- the verifier ---------------------------------------------------------------------------------------------------
  */
 
@@ -159,7 +162,7 @@ static bool send_blob(struct sink *sink, struct error *err)
 /* Another session from the first chunk on, while that is still there? Waits before it, unless the way was the fault. */
 static bool starts_over(struct sink *sink)
 {
-	bool other_way = sink->advice == UPLOAD_OTHER_WAY;
+	bool other_way = sink->advice == UPLOAD_OTHER_WAY || sink->advice == UPLOAD_MOVED;
 	bool once_more = sink->advice == UPLOAD_ONCE_MORE && sink->attempts == 1;
 	if (!other_way && !once_more && (sink->attempts >= SINK_ATTEMPTS || !retry_is_transient(&sink->err)))
 		return false;
@@ -168,15 +171,24 @@ static bool starts_over(struct sink *sink)
 	return channel_rewind(&sink->reader) && (other_way || retry_pause(&retry_default, sink->attempts, &sink->err));
 }
 
+static void end_writer(struct sink *sink)
+{
+	if (sink->advice == UPLOAD_MOVED) {
+		endpoint_writer_restart(sink->writer);
+		return;
+	}
+	endpoint_writer_free(sink->writer);
+	sink->writer = NULL;
+}
+
 static void sink_task(void *argument)
 {
 	struct sink *sink = argument;
 	do {
 		sink->arrived = send_blob(sink, &sink->err);
 		sink->advice = sink->arrived ? UPLOAD_NO_ADVICE : endpoint_writer_advice(sink->writer);
-		sink->attempts += sink->advice != UPLOAD_OTHER_WAY;
-		endpoint_writer_free(sink->writer);
-		sink->writer = NULL;
+		sink->attempts += sink->advice == UPLOAD_NO_ADVICE || sink->advice == UPLOAD_ONCE_MORE;
+		end_writer(sink);
 	} while (!sink->arrived && starts_over(sink));
 	if (sink->arrived)
 		sink->err = (struct error){.kind = ERR_NONE};
@@ -222,6 +234,16 @@ static bool reserve(struct transfer *transfer, struct partial *partial, struct e
 	return channel_reserve_within(&transfer->channel, patience, &partial->data, err);
 }
 
+static bool may_go_on(struct transfer *transfer, const struct endpoint_reader *reader, int64_t from, struct error *err)
+{
+	if (!endpoint_reader_starts_over(reader) || ++transfer->restarts <= RESTARTS_MOST)
+		return true;
+	return error_set(err, ERR_PROTOCOL,
+		"the source breaks off, and then begins anew instead of going on; given up after %d times, at byte %ld "
+		"of %ld",
+		RESTARTS_MOST, (long)from, (long)transfer->blob.size);
+}
+
 /* From where we are to the end, or to the next break. */
 static bool pump_once(struct transfer *transfer, struct partial *partial, struct error *err)
 {
@@ -229,7 +251,7 @@ static bool pump_once(struct transfer *transfer, struct partial *partial, struct
 	int64_t from = transfer->offset + (int64_t)partial->length;
 	if (!endpoint_blob_open(transfer->source, transfer->repository, &transfer->blob, from, &reader, err))
 		return false;
-	bool ok = true;
+	bool ok = may_go_on(transfer, reader, from, err);
 	while (ok && transfer->offset < transfer->blob.size && transfer->sinks_left > 0) {
 		ok = reserve(transfer, partial, err) &&
 		     fill_chunk(transfer, reader, partial->data, &partial->length, err);

@@ -27,7 +27,9 @@ bool registry_blob_head(struct registry *registry, const char *repository, const
 		return false;
 	int status = reply_status(&reply);
 	int64_t size = http_content_length(reply.exchange);
-	if (status != 200 && status != 404 && status != 405)
+	/* RED-9: it was told to look elsewhere, so it is not to be called absent; but that it is there was not said. */
+	bool is_elsewhere = !registry_is_origin_of(registry, reply.exchange);
+	if (status != 200 && status != 404 && status != 405 && !is_elsewhere)
 		return reply_refused(registry, &reply, err);
 	*present = status == 200 && (size < 0 || size == blob->size);
 	return true;
@@ -64,21 +66,11 @@ static bool judge_reply(const struct http_exchange *exchange, const struct descr
 	return true;
 }
 
-/* RED-7: a signed URL that is refused is old; the registry, asked again, gives another. */
-static void refused_elsewhere(const struct registry *registry, const struct reply *reply, struct error *err)
-{
-	int status = reply_status(reply);
-	if (err && (status == 400 || status == 403) && !registry_is_origin_of(registry, reply->exchange))
-		err->kind = ERR_UNAVAILABLE;
-}
-
-bool registry_blob_open(struct registry *registry, const char *repository, const struct descriptor *blob,
-	int64_t offset, struct blob_reader **reader, struct error *err)
+static bool ask(struct registry *registry, const char *repository, const struct descriptor *blob, int64_t offset,
+	struct reply *reply, struct error *err)
 {
 	auto_free char *url = registry_url(registry, repository, "blobs", blob->digest.text);
 	auto_scopes struct scopes scopes = {.count = 0};
-	auto_reply struct reply reply = {0};
-	int64_t skip;
 	scopes_add(&scopes, repository, SCOPE_PULL);
 	struct call call = {
 		.method = HTTP_GET,
@@ -91,14 +83,34 @@ bool registry_blob_open(struct registry *registry, const char *repository, const
 		.bulk = true,
 		.once = true,
 	};
-	if (!registry_call(registry, &call, &reply, err))
+	return registry_call(registry, &call, reply, err);
+}
+
+/* 416, or a part that is not what was asked for: the server does not do ranges as it should (T-4). */
+static bool has_no_such_range(const struct reply *reply, const struct descriptor *blob, int64_t offset)
+{
+	int64_t skip;
+	int status = reply_status(reply);
+	return offset > 0 &&
+	       (status == 416 || (status == 206 && !judge_reply(reply->exchange, blob, offset, &skip, NULL)));
+}
+
+bool registry_blob_open(struct registry *registry, const char *repository, const struct descriptor *blob,
+	int64_t offset, struct blob_reader **reader, struct error *err)
+{
+	auto_reply struct reply reply = {0};
+	int64_t skip;
+	if (!ask(registry, repository, blob, offset, &reply, err))
 		return false;
-	int status = reply_status(&reply);
-	if (status != 200 && (status != 206 || offset == 0)) {
-		reply_refused(registry, &reply, err);
-		refused_elsewhere(registry, &reply, err);
-		return false;
+	bool ranged = offset > 0 && !has_no_such_range(&reply, blob, offset);
+	if (!ranged && offset > 0) {
+		reply_release(&reply); /* and with it the connection, on which the wrong part is coming (BLB-5) */
+		if (!ask(registry, repository, blob, 0, &reply, err))
+			return false;
 	}
+	int status = reply_status(&reply);
+	if (status != 200 && (status != 206 || !ranged))
+		return reply_refused(registry, &reply, err);
 	if (!judge_reply(reply.exchange, blob, offset, &skip, err))
 		return false;
 	struct blob_reader *fresh = memory_new(1, sizeof *fresh);
@@ -106,6 +118,11 @@ bool registry_blob_open(struct registry *registry, const char *repository, const
 	reply.exchange = NULL;
 	*reader = fresh;
 	return true;
+}
+
+bool blob_reader_starts_over(const struct blob_reader *reader)
+{
+	return reader->skip > 0;
 }
 
 static size_t smaller(size_t capacity, int64_t left)

@@ -132,13 +132,16 @@ struct blob_reader;
 
 /**
  * GET from byte @offset on; the reader gives exactly the bytes [offset, size), or fails. A server that ignores the
- * Range has its first @offset bytes thrown away. What is read is not verified here: that is the stage it goes through.
- * One attempt: who reads resumes, since only it knows what arrived. ERR_NOT_FOUND; ERR_CORRUPT: another length.
+ * Range has its first @offset bytes thrown away; one that gets it wrong is asked for the whole once more (T-4). What is
+ * read is not verified here: that is the stage it goes through. One attempt: who reads resumes, since only it knows
+ * what arrived. ERR_NOT_FOUND; ERR_CORRUPT: another length.
  */
 must_check bool registry_blob_open(struct registry *registry, const char *repository, const struct descriptor *blob,
 	int64_t offset, struct blob_reader **reader, struct error *err);
 must_check bool blob_reader_read(
 	struct blob_reader *reader, void *bytes, size_t capacity, size_t *got, struct error *err);
+/** Just opened: will it read again, and throw away, what is before the offset? */
+bool blob_reader_starts_over(const struct blob_reader *reader);
 void blob_reader_close(struct blob_reader *reader);
 
 struct blob_upload;
@@ -149,6 +152,7 @@ enum upload_advice {
 	UPLOAD_OTHER_WAY, /* the host has taught us another way, which the next session takes: at once, and however
 			     often */
 	UPLOAD_ONCE_MORE, /* it says that the bytes are wrong, and they are not: one more session (UPL-23) */
+	UPLOAD_MOVED,     /* redirected: begin again, with the same upload and its first byte (RED-2) */
 };
 
 /**
@@ -164,7 +168,7 @@ must_check bool registry_upload_open(struct registry *registry, const char *repo
 
 /**
  * Start to send the blob, by PUT or in whatever way the host has taught us (upload_way.h); then write exactly
- * blob->size bytes, then commit.
+ * blob->size bytes, then commit. After a failure with UPLOAD_MOVED, start again, to where it was redirected.
  */
 must_check bool blob_upload_begin(struct blob_upload *upload, const struct descriptor *blob, struct error *err);
 must_check bool blob_upload_write(struct blob_upload *upload, const void *bytes, size_t length, struct error *err);

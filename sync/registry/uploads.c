@@ -5,15 +5,16 @@
  * The happy path: open -> begin -> write... -> commit, and the registry says 201.
  *
  * The failure modes; a session in which anything went wrong is never written to again (UPL-20, UPL-22):
- *   a reply before the last byte       it is the error; the session is cut (HTTP-8)
- *   the way is refused                 the host is remembered for it: another session, another way (UPL-11 to UPL-15)
- *   no reply to the last request       HEAD decides: there, or another session from byte 0 (UPL-21, T-45)
- *   no reply to a PATCH                another session (UPL-20)
- *   the token grew old meanwhile       it is forgotten; another session (TOK-14)
- *   a mount that is refused            no failure at all: the blob is uploaded (TOK-5, UPL-2)
+ *   a redirect of the first body       that body, and no other, is sent to where it leads, if blobs may go there
+ * (RED-2) a reply before the last byte       it is the error; the session is cut (HTTP-8) the way is refused the host
+ * is remembered for it: another session, another way (UPL-11 to UPL-15) no reply to the last request       HEAD
+ * decides: there, or another session from byte 0 (UPL-21, T-45) no reply to a PATCH                another session
+ * (UPL-20) the token grew old meanwhile       it is forgotten; another session (TOK-14) a mount that is refused no
+ * failure at all: the blob is uploaded (TOK-5, UPL-2)
  */
 #include "sync/registry/internal.h"
 
+#include "base/limits.h"
 #include "base/memory.h"
 #include "base/str.h"
 #include "scheduler/loop.h"
@@ -24,8 +25,10 @@
 struct blob_upload {
 	struct registry *registry;
 	char *repository;
-	char *location;              /* the newest (UPL-14) */
-	bool is_elsewhere;           /* which is at another origin, of upload-hosts: nobody's token goes there (T-14) */
+	char *location;    /* the newest (UPL-14) */
+	bool is_elsewhere; /* which is at another origin, of upload-hosts: nobody's token goes there (T-14) */
+	char *moved;       /* where the first body goes instead, as it is; or NULL */
+	int redirects;
 	struct upload_wishes wishes; /* of the reply to the POST */
 	struct http_tls elsewhere_tls;
 	struct descriptor blob; /* digest and size, from begin on */
@@ -172,7 +175,10 @@ static bool send_part(struct blob_upload *upload, struct error *err)
 	int64_t bytes = upload->end - upload->begin;
 	bool ranged = upload->plan.way == UPLOAD_CHUNKS && bytes > 0 && bytes < upload->blob.size;
 	free(upload->url);
-	upload->url = upload->closes ? closing_url(upload) : memory_text(upload->location);
+	upload->url = upload->moved    ? upload->moved
+		      : upload->closes ? closing_url(upload)
+				       : memory_text(upload->location);
+	upload->moved = NULL;
 	authorization_release(&upload->who);
 	scopes_add(&scopes, upload->repository, SCOPE_PUSH);
 	if (!upload->is_elsewhere && !registry_authorize(registry, upload->repository, &scopes, &upload->who, err))
@@ -237,6 +243,24 @@ static bool has_another_way(const struct blob_upload *upload)
 	return !upload_plan_equal(&now, &upload->plan);
 }
 
+/*
+ * RED-2: 307 and 308 are followed with the same method and body, of which we have the beginning only while nothing of
+ * the blob has been stored. Where they lead is a Location as any other (T-14).
+ */
+static bool follow(struct blob_upload *upload, const struct http_exchange *exchange, struct error *err)
+{
+	int status = http_status(exchange);
+	const char *location = http_header(exchange, "Location", 0);
+	if ((status != 307 && status != 308) || !location || upload->begin != 0 ||
+		upload->redirects++ == LIMIT_REDIRECTS)
+		return true;
+	if (!go_on_at(upload, http_url(exchange), location, err))
+		return error_wrap(err, "%s", http_what(exchange));
+	upload->moved = memory_text(upload->location);
+	upload->advice = UPLOAD_MOVED;
+	return true;
+}
+
 static void learn(struct blob_upload *upload, const struct reply *reply, int status)
 {
 	struct upload_refusal refusal = {
@@ -267,12 +291,15 @@ static bool refused(struct blob_upload *upload, struct error *err)
 	reply_read_short(&reply);
 	reply_write_refused(upload->registry, &reply, &why);
 	int status = reply_status(&reply);
+	if (!follow(upload, reply.exchange, err))
+		return false;
 	if (status == 401 && !upload->is_elsewhere)
 		registry_unauthorized(upload->registry, &upload->who, reply.exchange, NULL);
-	learn(upload, &reply, status);
+	if (upload->advice != UPLOAD_MOVED)
+		learn(upload, &reply, status);
 	/* What the registry says of our bytes twice is its last word, and an error of the target. */
-	bool other_session =
-		upload->advice == UPLOAD_OTHER_WAY || status < 300 || status == 401 || status == 404 || status == 416;
+	bool other_session = upload->advice == UPLOAD_OTHER_WAY || upload->advice == UPLOAD_MOVED || status < 300 ||
+			     status == 401 || status == 404 || status == 416;
 	if (other_session)
 		return try_another(err, &why, "");
 	if (err)
@@ -314,6 +341,8 @@ bool blob_upload_begin(struct blob_upload *upload, const struct descriptor *blob
 {
 	upload->blob.digest = blob->digest;
 	upload->blob.size = blob->size;
+	upload->sent = 0;
+	upload->advice = UPLOAD_NO_ADVICE;
 	upload->plan = upload_plan_for(&upload->registry->uploads, blob->size, &upload->wishes);
 	return send_next(upload, err);
 }
@@ -422,6 +451,7 @@ void blob_upload_free(struct blob_upload *upload)
 	http_close(upload->exchange);
 	authorization_release(&upload->who);
 	free(upload->url);
+	free(upload->moved);
 	free(upload->location);
 	free(upload->repository);
 	free(upload);
