@@ -30,6 +30,8 @@ static bool open_store(const struct session *session, struct store **store, stru
 	auto_free char *moved_to = NULL;
 	if (!store_open(session->state_file, store, &moved_to, err))
 		return false;
+	if (session->config)
+		store_keep_runs(*store, session->config->keep_runs);
 	if (moved_to)
 		log_warning("the state file was damaged; it was moved to %s, and this run starts with an empty one",
 			moved_to);

@@ -357,6 +357,7 @@ void assemble_config(struct node *root, const char *folder, struct config *confi
 	const char *state = node_text(root, "state");
 	config->state_file = state ? location_path(folder, state) : NULL;
 	config->auth_file = existing_file(&assembly, root, "auth-file");
+	config->keep_runs = number_of(root, "keep-runs", 0);
 	const struct node *limits = node_get(root, "limits");
 	config->images_in_flight = number_of(limits, "images-in-flight", 0);
 	config->connect_timeout_ms = number_of(limits, "connect-timeout", 0);

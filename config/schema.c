@@ -30,6 +30,7 @@ static const struct schema platforms = {.form = SCHEMA_LIST, .item = &platform};
 /* A slot is a connection with its buffers; a task has a stack of 256 KiB. */
 static const struct schema slots = {.form = SCHEMA_NUMBER, .minimum = 1, .maximum = 256};
 static const struct schema images = {.form = SCHEMA_NUMBER, .minimum = 1, .maximum = 1024};
+static const struct schema runs = {.form = SCHEMA_NUMBER, .minimum = 1, .maximum = 10000};
 static const struct schema timeout = {.form = SCHEMA_DURATION, .minimum = SECONDS, .maximum = HOURS};
 
 /* --- keys ------------------------------------------------------------------------------------------------------ */
@@ -163,7 +164,10 @@ static const struct schema_key file_keys[] = {
 	{.name = "limits", .value = &limits, .fallback = "{}", .help = "Of one run"},
 	{.name = "prune", .value = &later},
 	{.name = "staging", .value = &later},
-	{.name = "keep-runs", .value = &later},
+	{.name = "keep-runs",
+		.value = &runs,
+		.fallback = "100",
+		.help = "Runs that the state remembers, with what they copied and what failed"},
 	{.name = "allow-empty", .value = &later},
 	{0},
 };

@@ -22,8 +22,8 @@ static char *text_at(sqlite3_stmt *row, int column)
 }
 
 #define JOB_COLUMNS                                                                                                    \
-	"SELECT run, source, target, outcome, digest, stage, error_kind, error_text, duration_ms, finished_ms FROM "   \
-	"job "
+	"SELECT run, source, target, outcome, digest, stage, error_kind, error_text, duration_ms, finished_ms, "       \
+	"attempts, bytes FROM job "
 
 static void add_job(sqlite3_stmt *row, struct history *history)
 {
@@ -39,6 +39,8 @@ static void add_job(sqlite3_stmt *row, struct history *history)
 		.error_text = text_at(row, 7),
 		.duration_ms = sqlite3_column_int64(row, 8),
 		.finished_ms = sqlite3_column_int64(row, 9),
+		.attempts = sqlite3_column_int64(row, 10),
+		.bytes = sqlite3_column_int64(row, 11),
 	};
 }
 

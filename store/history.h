@@ -23,6 +23,8 @@ struct history_job {
 	char *source, *target, *outcome;
 	char *digest, *stage, *error_kind, *error_text; /* or NULL */
 	int64_t duration_ms, finished_ms;
+	int64_t attempts; /* in a row, this one among them */
+	int64_t bytes;    /* of blobs that were sent for it */
 };
 
 /* What dray wrote last at a target. */

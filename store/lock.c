@@ -10,34 +10,55 @@
 #include <time.h>
 #include <unistd.h>
 
+#define UNTIL ", until "
+
+enum { LINE_MAX_BYTES = 96 };
+
 bool state_lock_take(const char *state_path, struct state_lock *lock, struct error *err)
 {
 	auto_free char *path = memory_format("%s.lock", state_path);
 	int fd = file_lock(path, err);
 	if (fd < 0)
 		return false;
-	struct stat status;
-	if (fstat(fd, &status) != 0) {
+	char line[LINE_MAX_BYTES];
+	ssize_t length = pread(fd, line, sizeof line - 1, 0);
+	if (length < 0) {
 		error_errno(err, "%s", path);
 		close(fd);
 		return false;
 	}
-	*lock = (struct state_lock){.fd = fd, .was_signed = status.st_size > 0};
+	line[length] = '\0';
+	*lock = (struct state_lock){.fd = fd, .was_signed = length > 0, .was_closed = strstr(line, UNTIL) != NULL};
 	return true;
+}
+
+static const char *now(char out[32])
+{
+	time_t seconds = time(NULL);
+	struct tm broken;
+	strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &broken));
+	return out;
 }
 
 bool state_lock_sign(struct state_lock *lock, struct error *err)
 {
-	char line[96], when[32];
-	time_t now = time(NULL);
-	struct tm broken;
-	strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &broken));
-	int length = snprintf(line, sizeof line, "pid %ld, since %s\n", (long)getpid(), when);
-	if (ftruncate(lock->fd, 0) != 0 || lseek(lock->fd, 0, SEEK_SET) != 0)
+	char line[LINE_MAX_BYTES], when[32];
+	lock->length = snprintf(line, sizeof line, "pid %ld, since %s\n", (long)getpid(), now(when));
+	if (lseek(lock->fd, 0, SEEK_SET) != 0)
 		return error_errno(err, "lock file");
-	if (!file_write_all(lock->fd, line, (size_t)length, err))
+	if (!file_write_all(lock->fd, line, (size_t)lock->length, err))
 		return error_wrap(err, "lock file");
+	if (ftruncate(lock->fd, lock->length) != 0)
+		return error_errno(err, "lock file");
 	return fsync(lock->fd) == 0 || error_errno(err, "lock file: fsync");
+}
+
+void state_lock_close(struct state_lock *lock)
+{
+	char text[LINE_MAX_BYTES], when[32];
+	int length = snprintf(text, sizeof text, UNTIL "%s\n", now(when));
+	if (lock->length > 0)
+		(void)!pwrite(lock->fd, text, (size_t)length, lock->length - 1);
 }
 
 void state_lock_release(struct state_lock *lock)

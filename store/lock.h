@@ -1,7 +1,7 @@
 /*
  * PATH.lock: one run at a time on a state file (T-79). The lock is the kernel's, so a dead holder holds nothing; the
- * line in the file is for people, and tells a later run that the state was once ours. The file stays, since a lock
- * file that is deleted can be locked twice.
+ * line in the file is for people, and tells a later run that the state was once ours, and whether its last run came to
+ * its end. The file stays, since a lock file that is deleted can be locked twice.
  */
 #ifndef DRAY_STORE_LOCK_H
 #define DRAY_STORE_LOCK_H
@@ -13,6 +13,8 @@
 struct state_lock {
 	int fd;
 	bool was_signed; /* a run of ours had this state before */
+	bool was_closed; /* and closed it */
+	int length;      /* of our line */
 };
 
 /** Lock, without waiting. ERR_BUSY names the holder; ERR_IO. */
@@ -20,6 +22,9 @@ must_check bool state_lock_take(const char *state_path, struct state_lock *lock,
 
 /** Write our name, on the disk before this returns. ERR_IO. */
 must_check bool state_lock_sign(struct state_lock *lock, struct error *err);
+
+/** Add to our line that all is well. Need not be on the disk: without it, the next run looks closer. */
+void state_lock_close(struct state_lock *lock);
 
 void state_lock_release(struct state_lock *lock);
 

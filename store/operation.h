@@ -26,7 +26,7 @@ enum operation_kind {
 	OPERATION_KIND_COUNT,
 };
 
-#define OPERATION_VALUES_MAX 10
+#define OPERATION_VALUES_MAX 11
 
 struct operation_value {
 	bool is_number;

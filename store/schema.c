@@ -53,4 +53,11 @@ static const char tables[] = "CREATE TABLE run ("
 			     "PRAGMA application_id = 0x64726179;"
 			     "PRAGMA user_version = 1;";
 
-const char *const schema_steps[SCHEMA_VERSION] = {tables};
+/* How often in a row a job was tried, and what it cost; and its history is found without reading all of it. */
+static const char attempts[] = "ALTER TABLE job ADD COLUMN attempts INTEGER NOT NULL DEFAULT 1;"
+			       "ALTER TABLE job ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;"
+			       "CREATE INDEX job_of_source ON job (source, target, run);"
+			       "CREATE INDEX job_of_target ON job (target, run);"
+			       "PRAGMA user_version = 2;";
+
+const char *const schema_steps[SCHEMA_VERSION] = {tables, attempts};

@@ -9,6 +9,8 @@
  *  5. A schema step and its number are one transaction: there is no file between two versions.
  *  6. Nothing is deleted that could be somebody's: a damaged file of ours is renamed, a foreign one refused.
  *  7. Every value is bound, never part of a statement's text (T-67).
+ *  8. Who closed the file says so in PATH.lock, unless the file was found damaged; without that, the next one checks
+ *     it before it is used.
  *
  * What a crash leaves
  *  - before the lock file is signed: an empty file at most; the next run starts with it.
@@ -49,6 +51,7 @@ struct database {
 	struct error last_error;
 	size_t commit_count;
 	int64_t run_id; /* begun last; 0: none */
+	bool is_open, is_damaged;
 };
 
 static const char *const statements[OPERATION_KIND_COUNT] = {
@@ -58,8 +61,12 @@ static const char *const statements[OPERATION_KIND_COUNT] = {
 	[OPERATION_RUN_END] =
 		"UPDATE run SET finished_ms = ?2, exit_code = ?3, images = ?4, copied = ?5, unchanged = ?6,"
 		" failed = ?7, downloaded_bytes = ?8, uploaded_bytes = ?9 WHERE id = ?1",
-	[OPERATION_JOB] = "INSERT OR REPLACE INTO job (run, source, target, digest, outcome, stage, error_kind,"
-			  " error_text, duration_ms, finished_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+	/* It is the how-manieth attempt in a row: the last one before counts, if it failed. */
+	[OPERATION_JOB] =
+		"INSERT OR REPLACE INTO job (run, source, target, digest, outcome, stage, error_kind,"
+		" error_text, duration_ms, finished_ms, bytes, attempts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
+		" ?10, ?11, 1 + coalesce((SELECT iif(outcome = 'failed', attempts, 0) FROM job WHERE source = ?2"
+		" AND target = ?3 AND run < ?1 ORDER BY run DESC LIMIT 1), 0))",
 	[OPERATION_TAG_FIND] = "SELECT written FROM tag WHERE target = ?1 AND source_digest = ?2 AND platforms = ?3",
 	[OPERATION_TAG_WRITTEN] = "INSERT INTO tag (target, source, source_digest, platforms, written, first_seen_ms,"
 				  " verified_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)"
@@ -171,10 +178,15 @@ static enum verdict configure(struct database *database, struct error *err)
 	return FILE_GOOD;
 }
 
-/* At every start: 2 ms for each MiB, and no run works for hours on a state that cannot take its records. */
+/*
+ * After an end that was none: 2 ms for each MiB, and no run works for hours on a state that cannot take its records.
+ * What rots between two runs that end well is found where it is read, and then that run does not end well.
+ */
 static enum verdict check(struct database *database, struct error *err)
 {
 	char finding[256];
+	if (database->lock.was_closed)
+		return FILE_GOOD;
 	int code = query_text(database, "PRAGMA quick_check(1)", finding, sizeof finding);
 	if (code != SQLITE_OK)
 		return judge(database, code, err);
@@ -335,6 +347,7 @@ bool database_open(const char *path, struct database **database, char **moved_to
 	if (take_lock(opened, &failure) && open_or_start_empty(opened, &moved, &failure)) {
 		*database = opened;
 		*moved_to = moved;
+		opened->is_open = true;
 		return true;
 	}
 	if (moved)
@@ -351,6 +364,8 @@ void database_close(struct database *database)
 	if (!database)
 		return;
 	close_connection(database);
+	if (database->is_open && !database->is_damaged)
+		state_lock_close(&database->lock);
 	state_lock_release(&database->lock);
 	free(database->path);
 	free(database);
@@ -361,6 +376,7 @@ void database_close(struct database *database)
 
 static void note_failure(struct database *database)
 {
+	database->is_damaged |= is_damage(sqlite3_errcode(database->connection));
 	error_set(&database->last_error, ERR_STORE, "%s: %s", database->path, sqlite3_errmsg(database->connection));
 }
 

@@ -24,6 +24,7 @@ struct store {
 	struct waitqueue work;
 	struct group group;      /* of the one store task */
 	struct operation *begin; /* of the run, whose answer is its name; NULL once that was asked for */
+	int64_t runs_kept;
 	size_t unrecorded_count;
 	struct error last_error;
 };
@@ -241,6 +242,7 @@ static void close_database(void *argument)
 struct store *store_new_empty(void)
 {
 	struct store *store = memory_new(1, sizeof *store);
+	store->runs_kept = RUNS_KEPT;
 	list_init(&store->queue);
 	waitqueue_init(&store->work);
 	group_init(&store->group, 1);
@@ -301,6 +303,11 @@ size_t store_unrecorded_count(const struct store *store)
 /* --- runs and jobs --------------------------------------------------------------------------------------------------
  */
 
+void store_keep_runs(struct store *store, int64_t count)
+{
+	store->runs_kept = count;
+}
+
 /* Nobody waits for it any more. */
 static void abandon(struct operation *operation)
 {
@@ -315,15 +322,16 @@ void store_run_begin(struct store *store, const char *config_hash)
 	if (!store->database)
 		return;
 	abandon(store->begin);
-	struct operation *forget = operation_new(OPERATION_RUN_FORGET_OLD);
-	operation_add_number(forget, RUNS_KEPT - 1); /* and the one that begins */
-	enqueue(store, forget);
 	struct operation *begin = operation_new(OPERATION_RUN_BEGIN);
 	operation_add_text(begin, config_hash);
 	operation_add_number(begin, wall_clock_ms());
 	begin->is_waited = true;
 	store->begin = begin;
 	enqueue(store, begin);
+	/* Only then: the new number is one more than the highest that is there. */
+	struct operation *forget = operation_new(OPERATION_RUN_FORGET_OLD);
+	operation_add_number(forget, store->runs_kept);
+	enqueue(store, forget);
 }
 
 bool store_run_id(struct store *store, char run_id[24], struct error *err)
@@ -377,6 +385,7 @@ void store_job(struct store *store, const struct job_record *record)
 	add_error_text(operation, record->error_text);
 	operation_add_number(operation, record->duration_ms);
 	operation_add_number(operation, wall_clock_ms());
+	operation_add_number(operation, record->bytes);
 	enqueue(store, operation);
 }
 

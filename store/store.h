@@ -37,6 +37,9 @@ struct run_totals {
 	int64_t downloaded_bytes, uploaded_bytes;
 };
 
+/** So many runs are kept, with their jobs; older ones go when the next begins. Default: 100. */
+void store_keep_runs(struct store *store, int64_t count);
+
 /** Record the beginning: what is recorded from now on is of this run. */
 void store_run_begin(struct store *store, const char *config_hash);
 
@@ -52,7 +55,9 @@ struct job_record {
 	const char *stage;                   /* where it failed: "resolve", "blob", "publish", ..., or NULL */
 	const char *error_kind, *error_text; /* or NULL */
 	int64_t duration_ms;
+	int64_t bytes; /* of blobs that were sent to the target for it */
 };
+/** How often it was tried in a row is counted by the store. */
 void store_job(struct store *store, const struct job_record *record);
 
 /* --- tags ------------------------------------------------------------------------------------------------------ */

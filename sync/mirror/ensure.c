@@ -334,6 +334,7 @@ static void settle(struct ensure *e, struct sink *sink)
 	if (sink->arrived) {
 		e->blob->size = e->descriptor->size;
 		e->run->report.blobs.uploaded++;
+		want->sent_bytes = e->descriptor->size;
 		is_present(want);
 	} else if (!is_worth_another_carry(want, sink)) {
 		has_failed(want, SIDE_TARGET, &sink->err);

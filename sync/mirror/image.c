@@ -179,6 +179,7 @@ static void blob_task(void *argument)
 	struct blob_task *task = argument;
 	struct image *image = task->image;
 	struct want wants[GATE_CLAIMS_MAX] = {0};
+	struct image_target *of[GATE_CLAIMS_MAX];
 	size_t count = 0;
 	struct error err;
 	char name[24];
@@ -191,14 +192,17 @@ static void blob_task(void *argument)
 	}
 	for (size_t i = 0; i < image->target_count && count < array_count(wants); i++) {
 		struct image_target *target = &image->targets[i];
-		if (image_target_is_open(target))
-			wants[count++] = (struct want){.endpoint = target->endpoint,
-				.repository = target->repository,
-				.outcome = &target->outcome};
+		if (!image_target_is_open(target))
+			continue;
+		of[count] = target;
+		wants[count++] = (struct want){
+			.endpoint = target->endpoint, .repository = target->repository, .outcome = &target->outcome};
 	}
 	struct blob_source source = {
 		image->job->what.source, image->repository, image->name, image->job->what.verify_layers};
 	blob_ensure(image->run, &source, task->blob, wants, count);
+	for (size_t i = 0; i < count; i++)
+		of[i]->sent_bytes += wants[i].sent_bytes;
 }
 
 static bool carry_blobs(struct image *image, struct error *err)
@@ -320,6 +324,7 @@ static void record(struct image *image, struct image_target *target)
 		.error_kind = failed ? error_kind_name(outcome->err.kind) : NULL,
 		.error_text = failed ? outcome->err.text : NULL,
 		.duration_ms = loop_now_ms() - image->started_ms,
+		.bytes = target->sent_bytes,
 	};
 	if (!image->run->dry_run)
 		store_job(image->run->store, &row);

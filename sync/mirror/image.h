@@ -14,6 +14,7 @@ struct image_target {
 	char *name;            /* for humans */
 	struct digest current; /* what its tag points to now; empty: nothing */
 	bool unchanged, written;
+	int64_t sent_bytes; /* of blobs, for this image */
 	struct outcome outcome;
 };
 

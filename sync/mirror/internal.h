@@ -163,6 +163,7 @@ struct want {
 	bool stale;          /* to be looked at: for the first time, or since a transfer may have brought a neighbour */
 	bool carried;        /* a transfer uses it */
 	int failed_carries;  /* because of this target */
+	int64_t sent_bytes;  /* of the blob, if a transfer brought it */
 	unsigned looked_at;  /* blob->transfers when it was */
 };
 

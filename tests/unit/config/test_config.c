@@ -33,9 +33,11 @@ static void a_full_file_is_read_as_written(void **state)
 		"    platforms: [linux/amd64, linux/arm64/v8]\n"
 		"    verify: layers\n"
 		"    merge: true\n"
+		"keep-runs: 7\n"
 		"limits: {images-in-flight: 4, connect-timeout: 5s, stall-timeout: 2m, helper-timeout: 1s}\n");
 	assert_string_equal(config->state_file, "/var/lib/dray/dray.db");
 	assert_true(str_ends_with(config->auth_file, "/key.pem"));
+	assert_int_equal(config->keep_runs, 7);
 	assert_int_equal(config->images_in_flight, 4);
 	assert_int_equal(config->connect_timeout_ms, 5000);
 	assert_int_equal(config->stall_timeout_ms, 120000);
@@ -94,6 +96,7 @@ static void what_is_not_said_has_the_defaults_of_the_table(void **state)
 	assert_null(config->state_file);
 	assert_null(config->auth_file);
 	assert_int_equal(config->registry_count, 0);
+	assert_int_equal(config->keep_runs, 100);
 	assert_int_equal(config->images_in_flight, 32);
 	assert_int_equal(config->connect_timeout_ms, 30000);
 	assert_int_equal(config->stall_timeout_ms, 60000);

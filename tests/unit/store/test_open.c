@@ -5,6 +5,7 @@
 #include "support.h"
 
 #include "base/file.h"
+#include "store/schema.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -155,7 +156,7 @@ static void a_new_file_is_marked_as_ours(void **state)
 	(void)state;
 	expect_opened();
 	expect_in_file("PRAGMA application_id", "1685217657");
-	expect_in_file("PRAGMA user_version", "1");
+	expect_in_file("PRAGMA user_version", "2");
 	expect_in_file("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE '%STRICT%'", "0");
 }
 
@@ -250,10 +251,20 @@ static void expect_moved_aside(const char *why)
 
 static const char zeros[4096];
 
+/* As if the last run had been killed. */
+static void forget_the_end(void)
+{
+	auto_free char *lock = memory_format("%s.lock", path);
+	static const char line[] = "pid 1, since 2026-01-01T00:00:00Z\n";
+	assert_int_equal(truncate(lock, 0), 0);
+	overwrite(lock, 0, line, sizeof line - 1);
+}
+
 static void damage_and_open(off_t at, const void *bytes, size_t length, const char *why)
 {
 	in_real_loop(record_one_location, NULL);
 	overwrite(path, at, bytes, length);
+	forget_the_end();
 	expect_moved_aside(why);
 }
 
@@ -267,7 +278,71 @@ static void a_damaged_file_is_moved_aside(void **state)
 	damage_and_open(60, "\0\0\0\0", 4, "ours, without a version");
 	in_real_loop(record_one_location, NULL);
 	assert_int_equal(truncate(path, 4096), 0);
+	forget_the_end();
 	expect_moved_aside("pages are missing");
+}
+
+static void record_on_damage(void *argument)
+{
+	struct store *store = open_store();
+	struct digest digest = a_digest("y");
+	struct error err;
+	(void)argument;
+	store_location_seen(store, "r.io", "b", &digest);
+	assert_false(store_close(store, &err));
+	assert_int_equal(err.kind, ERR_STORE);
+}
+
+static void look_for_a_location(void *argument)
+{
+	struct store *store = open_store();
+	struct digest digest = a_digest("x");
+	char *from = NULL;
+	struct error err;
+	(void)argument;
+	assert_false(store_location_find(store, "r.io", "z", &digest, &from, &err));
+	close_store(store); /* nothing is lost; but it does not say that all is well */
+}
+
+/* covers: T-63 */
+static void damage_after_a_good_end_is_found_by_who_meets_it(void **state)
+{
+	static const struct {
+		void (*meet)(void *argument);
+		const char *why;
+	} rows[] = {{record_on_damage, "a write met it"}, {look_for_a_location, "a question met it"}};
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		in_real_loop(record_one_location, NULL);
+		sqlite3 *connection = look_at(path);
+		auto_free char *page = query(connection, "SELECT rootpage FROM sqlite_schema WHERE name = 'location'");
+		sqlite3_close(connection);
+		overwrite(path, 4096 * (strtol(page, NULL, 10) - 1), zeros, sizeof zeros);
+		in_real_loop(rows[i].meet, NULL);
+		expect_moved_aside(rows[i].why);
+	}
+}
+
+static void the_file_is_checked_after_an_end_that_was_none(void **state)
+{
+	auto_free char *lock = memory_format("%s.lock", path);
+	(void)state;
+	in_real_loop(record_one_location, NULL);
+	struct buf line;
+	buf_init(&line, 200);
+	assert_true(file_read(lock, &line, NULL));
+	if (!strstr(buf_peek(&line), ", until 20"))
+		fail_msg("%s", buf_peek(&line));
+	buf_release(&line);
+	struct child holder = start_child((char[]){"hold"});
+	expect_byte_from(&holder);
+	kill_child(&holder);
+	close(holder.output);
+	buf_init(&line, 200);
+	assert_true(file_read(lock, &line, NULL));
+	if (strstr(buf_peek(&line), "until"))
+		fail_msg("%s", buf_peek(&line));
+	buf_release(&line);
 }
 
 /* covers: T-63 */
@@ -309,6 +384,7 @@ static void random_damage_never_crashes(void **state)
 			byte ^= (unsigned char)(1U << ((random >> 20) % 8));
 		close(fd);
 		overwrite(path, at, &byte, 1);
+		forget_the_end();
 		struct attempt attempt = open_once();
 		free(attempt.moved_to);
 		if (!attempt.ok) {
@@ -374,11 +450,62 @@ static void a_newer_version_is_refused(void **state)
 {
 	(void)state;
 	in_real_loop(record_one_location, NULL);
-	execute(path, "PRAGMA user_version = 2");
+	execute(path, "PRAGMA user_version = 3");
 	expect_refused(ERR_INVALID, "newer dray");
-	execute(path, "PRAGMA user_version = 1");
+	execute(path, "PRAGMA user_version = 2");
 	expect_opened();
 	expect_in_file("SELECT count(*) FROM location", "1");
+}
+
+/* --- older versions -------------------------------------------------------------------------------------------------
+ */
+
+static void make_version(int version)
+{
+	sqlite3 *connection = look_at(path);
+	for (int step = 0; step < version; step++)
+		assert_int_equal(sqlite3_exec(connection, schema_steps[step], NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(connection);
+}
+
+/* covers: T-65 */
+static void a_file_of_an_older_version_is_brought_up_to_date(void **state)
+{
+	(void)state;
+	make_parent();
+	for (int version = 1; version < SCHEMA_VERSION; version++) {
+		overwrite(path, 0, "", 0);
+		make_version(version);
+		execute(path, "INSERT INTO run (config_hash, started_ms) VALUES ('x', 1);"
+			      "INSERT INTO job (run, source, target, outcome, duration_ms, finished_ms)"
+			      " VALUES (1, 's', 't', 'failed', 2, 3);"
+			      "INSERT INTO location VALUES ('r.io', 'sha256:0', 'a', 4)");
+		expect_opened();
+		expect_in_file("SELECT count(*) FROM location", "1");
+		expect_in_file("SELECT outcome || attempts || bytes FROM job", "failed10");
+		auto_free char *newest = memory_format("%d", SCHEMA_VERSION);
+		expect_in_file("PRAGMA user_version", newest);
+		unlink(path);
+	}
+}
+
+/* A step is one transaction, its number included. covers: T-65 */
+static void a_crash_in_a_step_leaves_the_version_before_it(void **state)
+{
+	(void)state;
+	make_parent();
+	overwrite(path, 0, "", 0);
+	make_version(1);
+	sqlite3 *connection = look_at(path);
+	assert_int_equal(sqlite3_exec(connection, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(connection, schema_steps[1], NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(connection, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+	auto_free char *version = query(connection, "PRAGMA user_version");
+	auto_free char *columns = query(connection, "SELECT count(*) FROM pragma_table_info('job')");
+	assert_string_equal(version, "1");
+	assert_string_equal(columns, "10");
+	sqlite3_close(connection);
+	expect_opened();
 }
 
 static void what_is_no_file_is_refused(void **state)
@@ -436,9 +563,13 @@ int main(int argc, char **argv)
 		store_test(a_damaged_file_is_moved_aside),
 		store_test(a_file_without_our_tables_is_moved_aside),
 		store_test(a_damaged_file_keeps_its_journal),
+		store_test(damage_after_a_good_end_is_found_by_who_meets_it),
+		store_test(the_file_is_checked_after_an_end_that_was_none),
 		store_test(random_damage_never_crashes),
 		store_test(a_file_that_is_not_ours_is_left_alone),
 		store_test(a_newer_version_is_refused),
+		store_test(a_file_of_an_older_version_is_brought_up_to_date),
+		store_test(a_crash_in_a_step_leaves_the_version_before_it),
 		store_test(what_is_no_file_is_refused),
 		store_test(an_empty_file_is_a_new_one),
 		store_test(a_bare_name_is_in_the_working_directory),

@@ -117,7 +117,8 @@ static void record_a_run(void *argument)
 				 .target = "t/a:1",
 				 .digest = "sha256:0",
 				 .outcome = "copied",
-				 .duration_ms = 12});
+				 .duration_ms = 12,
+				 .bytes = 77});
 	store_job(store, &(struct job_record){.source = "s/b:1",
 				 .target = "t/b:1",
 				 .outcome = "failed",
@@ -140,8 +141,9 @@ static void a_run_and_its_jobs_are_recorded(void **state)
 		"sha256:abc142111000"
 		"2000");
 	expect_in_file("SELECT count(*) FROM job WHERE run = 1", "2");
-	expect_in_file("SELECT digest || outcome || duration_ms FROM job WHERE stage IS NULL AND digest IS NOT NULL",
-		"sha256:0copied12");
+	expect_in_file(
+		"SELECT digest || outcome || duration_ms || bytes FROM job WHERE stage IS NULL AND digest IS NOT NULL",
+		"sha256:0copied1277");
 }
 
 static void record_a_failure(void *argument)
@@ -164,6 +166,33 @@ static void foreign_text_in_an_error_is_kept_in_printable_form(void **state)
 	(void)state;
 	in_real_loop(record_a_failure, NULL);
 	expect_in_file("SELECT stage || error_kind || error_text FROM job", "blobcorruptevil\\x0a\\x1b[31m\\xff");
+}
+
+static void record_attempts(void *argument)
+{
+	static const char *const outcomes[] = {"failed", "failed", "failed", "copied", "failed"};
+	struct store *store = open_store();
+	(void)argument;
+	for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++) {
+		store_run_begin(store, "");
+		struct job_record record = {.source = "s", .target = "t", .outcome = outcomes[i]};
+		store_job(store, &record);
+		store_job(store, &record); /* told twice, it is one */
+		record.target = "another";
+		record.outcome = "failed";
+		store_job(store, &record);
+	}
+	close_store(store);
+}
+
+static void a_job_knows_how_often_in_a_row_it_was_tried(void **state)
+{
+	(void)state;
+	in_real_loop(record_attempts, NULL);
+	expect_in_file("SELECT group_concat(attempts) FROM (SELECT attempts FROM job WHERE target = 't' ORDER BY run)",
+		"1,2,3,4,1");
+	expect_in_file("SELECT max(attempts) FROM job WHERE target = 'another'", "5");
+	expect_in_file("SELECT count(*) FROM job", "10");
 }
 
 static void record_many_runs(void *argument)
@@ -190,6 +219,28 @@ static void the_last_100_runs_are_kept_with_their_jobs(void **state)
 	expect_in_file("SELECT count(*) || ' from ' || min(run) FROM job", "100 from 31");
 }
 
+static void begin_and_keep(void *argument)
+{
+	struct store *store = open_store();
+	store_keep_runs(store, *(const int *)argument);
+	store_run_begin(store, "");
+	close_store(store);
+}
+
+static void as_many_runs_are_kept_as_was_said(void **state)
+{
+	static const struct {
+		int keep;
+		const char *expected;
+	} rows[] = {{7, "7 from 125"}, {9, "8 from 125"}, {1, "1 from 133"}};
+	(void)state;
+	in_real_loop(record_many_runs, NULL);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		in_real_loop(begin_and_keep, (void *)(uintptr_t)&rows[i].keep);
+		expect_in_file("SELECT count(*) || ' from ' || min(id) FROM run", rows[i].expected);
+	}
+}
+
 static void carry_text(struct store *store, const char *text)
 {
 	struct digest blob = a_digest("blob"), written = a_digest(text);
@@ -199,7 +250,7 @@ static void carry_text(struct store *store, const char *text)
 	expect_location(store, text, "", "blob", text);
 	store_diff_id_proven(store, &blob, 1, text, &written);
 	store_run_begin(store, text);
-	store_job(store, &(struct job_record){text, text, text, text, text, text, NULL, 0});
+	store_job(store, &(struct job_record){text, text, text, text, text, text, NULL, 0, 0});
 }
 
 static void carry_hostile_texts(void *argument)
@@ -298,7 +349,9 @@ int main(void)
 		store_test(a_location_is_another_repository_of_the_registry),
 		store_test(a_run_and_its_jobs_are_recorded),
 		store_test(foreign_text_in_an_error_is_kept_in_printable_form),
+		store_test(a_job_knows_how_often_in_a_row_it_was_tried),
 		store_test(the_last_100_runs_are_kept_with_their_jobs),
+		store_test(as_many_runs_are_kept_as_was_said),
 		store_test(hostile_text_comes_back_as_it_went_in),
 		store_test(a_store_without_a_file_knows_nothing),
 		store_test(the_same_in_virtual_time),
