@@ -95,6 +95,7 @@ enum error_kind http_status_kind(int status)
 		{499, 499, ERR_UNAVAILABLE}, /* nginx: its backend was cut */
 		{400, 498, ERR_DENIED},
 		{501, 501, ERR_UNSUPPORTED},
+		{507, 507, ERR_DENIED}, /* full, until somebody makes room (T-51) */
 		{500, 599, ERR_UNAVAILABLE},
 	};
 	for (size_t i = 0; i < array_count(rows); i++)

@@ -8,6 +8,7 @@
 #include "sync/registry/challenge.h"
 #include "sync/registry/errors.h"
 #include "sync/registry/notices.h"
+#include "sync/registry/refusals.h"
 #include "sync/registry/registry.h"
 #include "sync/registry/scope.h"
 #include "sync/registry/token.h"
@@ -37,6 +38,7 @@ struct registry {
 	struct scopes wanted_scopes; /* what it wants in every token: "aws", "*" (AUTH-19) */
 	struct token_cache tokens;
 	struct upload_habits uploads;
+	struct refusals refusals;
 	struct pace pace;        /* a limit that one request met is one for all (ERR-10) */
 	struct waitqueue pacing; /* who waits for the one that goes first behind a pause */
 	size_t blob_places;      /* as configured */

@@ -64,6 +64,7 @@ void registry_free(struct registry *registry)
 		return;
 	token_cache_release(&registry->tokens);
 	notices_release(&registry->notices);
+	refusals_release(&registry->refusals);
 	challenge_release(&registry->challenge);
 	scopes_release(&registry->wanted_scopes);
 	if (registry->configured)

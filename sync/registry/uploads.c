@@ -93,6 +93,13 @@ static bool new_session(struct registry *registry, const char *repository, const
 	return error_wrap(err, "%s", http_what(reply->exchange));
 }
 
+static bool fail_as(const struct error *why, struct error *err)
+{
+	if (err)
+		*err = *why;
+	return false;
+}
+
 static struct call post(const char *url, const char *repository, struct scopes *scopes)
 {
 	return (struct call){
@@ -117,10 +124,14 @@ bool registry_upload_open(struct registry *registry, const char *repository, con
 	auto_reply struct reply reply = {0};
 	scopes_add(&scopes, repository, SCOPE_PUSH);
 	struct call call = post(url, repository, &scopes);
-	if (!registry_call(registry, &call, &reply, err))
+	if (!refusals_allow(&registry->refusals, repository, err) || !registry_call(registry, &call, &reply, err))
 		return false;
-	if (reply_status(&reply) != 202)
-		return reply_write_refused(registry, &reply, err);
+	if (reply_status(&reply) != 202) {
+		struct error why;
+		reply_write_refused(registry, &reply, &why);
+		refusals_note(&registry->refusals, repository, &why);
+		return fail_as(&why, err);
+	}
 	return new_session(registry, repository, &reply, upload, err);
 }
 
@@ -145,6 +156,8 @@ bool registry_blob_mount(struct registry *registry, const char *repository, cons
 	call.once = call.final = true;
 	*mounted = false;
 	*upload = NULL;
+	if (!refusals_allow(&registry->refusals, repository, NULL))
+		return true; /* it is told by whoever opens a session */
 	if (registry_call(registry, &call, &reply, &why)) {
 		*mounted = reply_status(&reply) == 201;
 		if (reply_status(&reply) != 202 || new_session(registry, repository, &reply, upload, &why))
@@ -152,9 +165,7 @@ bool registry_blob_mount(struct registry *registry, const char *repository, cons
 	}
 	if (!is_for_good(&why))
 		return true;
-	if (err)
-		*err = why;
-	return false;
+	return fail_as(&why, err);
 }
 
 /* --- one request ---------------------------------------------------------------------------------------------------
@@ -302,9 +313,9 @@ static bool refused(struct blob_upload *upload, struct error *err)
 			     status == 401 || status == 404 || status == 416;
 	if (other_session)
 		return try_another(err, &why, "");
-	if (err)
-		*err = why;
-	return false;
+	if (!upload->is_elsewhere)
+		refusals_note(&upload->registry->refusals, upload->repository, &why);
+	return fail_as(&why, err);
 }
 
 /* No reply came. */
@@ -358,9 +369,7 @@ static bool write_some(struct blob_upload *upload, const void *bytes, size_t len
 	if (why.kind == ERR_UNAVAILABLE && http_reply(upload->exchange, NULL))
 		return refused(upload, err);
 	was_cut(upload);
-	if (err)
-		*err = why;
-	return false;
+	return fail_as(&why, err);
 }
 
 bool blob_upload_write(struct blob_upload *upload, const void *bytes, size_t length, struct error *err)
@@ -391,9 +400,7 @@ static bool settle(struct blob_upload *upload, const struct error *why, struct e
 		return present || try_another(err, why, "; the blob is not there");
 	if (failure.kind != ERR_CANCELED)
 		return try_another(err, why, "");
-	if (err)
-		*err = failure;
-	return false;
+	return fail_as(&failure, err);
 }
 
 /* Read to its end, so that the connection serves again. */
@@ -419,11 +426,8 @@ bool blob_upload_commit(struct blob_upload *upload, struct error *err)
 	if (!upload->closes && !end_part(upload, err))
 		return false;
 	bool answered = (upload->closes || close_session(upload, &why)) && http_reply(upload->exchange, &why);
-	if (!answered && is_for_good(&why)) {
-		if (err)
-			*err = why;
-		return false;
-	}
+	if (!answered && is_for_good(&why))
+		return fail_as(&why, err);
 	if (!answered) {
 		was_cut(upload);
 		return settle(upload, &why, err);
@@ -434,9 +438,7 @@ bool blob_upload_commit(struct blob_upload *upload, struct error *err)
 	refused(upload, &why);
 	if (why.kind == ERR_UNAVAILABLE && status != 401 && upload->advice == UPLOAD_NO_ADVICE)
 		return settle(upload, &why, err);
-	if (err)
-		*err = why;
-	return false;
+	return fail_as(&why, err);
 }
 
 enum upload_advice blob_upload_advice(const struct blob_upload *upload)
