@@ -39,6 +39,11 @@
 #define LIMIT_TREE_MANIFESTS 10000
 /* And their bytes, all of which are held while the image is copied: an index of 5,000 usual children has some 10 MB. */
 #define LIMIT_TREE_BYTES ((int64_t)64 * 1024 * 1024)
+/* T-85: what refers to one subject, how long chains of referrers may be, and a page of the API; an image has some ten
+ * referrers, and a list of them is an index, with the size of one. */
+#define LIMIT_REFERRERS            1000
+#define LIMIT_REFERRER_DEPTH       3
+#define LIMIT_REFERRERS_PAGE_BYTES (4 * MIB)
 /* A manifest of the largest size could name so many layers; images have at most 127. */
 #define LIMIT_LAYERS 4096
 /* LYR-5: the window of `zstd --ultra -22`; more is asked for only by --long. */

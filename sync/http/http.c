@@ -71,6 +71,7 @@ const char *http_kind_name(enum http_kind kind)
 		[HTTP_TAGS] = "tags",
 		[HTTP_CATALOG] = "catalog",
 		[HTTP_MANIFEST] = "manifest",
+		[HTTP_REFERRERS] = "referrers",
 		[HTTP_BLOB] = "blob",
 		[HTTP_UPLOAD] = "upload",
 	};

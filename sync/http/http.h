@@ -25,6 +25,7 @@ enum http_kind {
 	HTTP_TAGS,
 	HTTP_CATALOG,
 	HTTP_MANIFEST,
+	HTTP_REFERRERS,
 	HTTP_BLOB,
 	HTTP_UPLOAD,
 	HTTP_KIND_COUNT
@@ -90,7 +91,7 @@ struct http_request {
 	int64_t range_last;
 	bool bulk;                     /* a blob: HTTP/1.1, a connection for itself (HTTP-9) */
 	const struct http_tls *tls;    /* or NULL */
-	bool anonymous_redirects_only; /* refuse to follow to another origin: for token requests (AUTH-14) */
+	bool anonymous_redirects_only; /* refuse to follow to another origin (AUTH-14, RFR-2) */
 	bool foreign; /* a server named the origin of @url (a realm, an upload location), not the user: it must be at an
 			 address that one at @home_class may send us to (T-17) */
 	enum address_class home_class;

@@ -14,7 +14,10 @@
 #include "base/str.h"
 #include "scheduler/loop.h"
 #include "scheduler/retry.h"
+#include "sync/registry/links.h"
 #include "sync/registry/secret.h"
+
+#include <string.h>
 
 /* T-21: clocks that differ by more are somebody's to put right. */
 enum { TOKEN_RIPENS_MS = 2000 };
@@ -34,6 +37,27 @@ int reply_status(const struct reply *reply)
 const char *reply_header(const struct reply *reply, const char *name)
 {
 	return http_header(reply->exchange, name, 0);
+}
+
+bool reply_is_of_type(const struct reply *reply, const char *type)
+{
+	const char *said = reply_header(reply, "Content-Type");
+	if (!said)
+		return false;
+	said += strspn(said, " \t");
+	auto_free char *bare = memory_text_of(said, strcspn(said, "; \t"));
+	return str_is_nocase(bare, type);
+}
+
+char *reply_next_link(const struct reply *reply)
+{
+	const char *header;
+	for (size_t i = 0; (header = http_header(reply->exchange, "Link", i)); i++) {
+		char *target = links_next(header);
+		if (target)
+			return target;
+	}
+	return NULL;
 }
 
 bool reply_refused(const struct registry *registry, const struct reply *reply, struct error *err)
@@ -103,6 +127,7 @@ static bool send_by(struct registry *registry, const struct call *call, const st
 		.tls = way->tls ? way->tls : &registry->tls,
 		.foreign = way->url != NULL,
 		.home_class = way->home_class,
+		.anonymous_redirects_only = call->here,
 	};
 	struct gate *gate = call->bulk ? NULL : &registry->metadata;
 	struct turn turn;

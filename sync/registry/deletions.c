@@ -100,82 +100,6 @@ static bool subject_of(const struct buf *bytes, struct digest *subject)
 	return text && digest_parse(text, subject, NULL);
 }
 
-static bool has_referrers_api(
-	struct registry *registry, const char *repository, const struct digest *subject, bool *has, struct error *err)
-{
-	auto_free char *url = registry_url(registry, repository, "referrers", subject->text);
-	auto_scopes struct scopes scopes = {.count = 0};
-	auto_reply struct reply reply = {0};
-	scopes_add(&scopes, repository, SCOPE_PULL);
-	struct call call = {
-		.method = HTTP_GET,
-		.kind = HTTP_MANIFEST,
-		.url = url,
-		.repository = repository,
-		.scopes = &scopes,
-		.accept = MEDIA_OCI_INDEX,
-		.reply_most = LIMIT_MANIFEST_BYTES,
-	};
-	if (!registry_call(registry, &call, &reply, err))
-		return false;
-	const char *type = reply_header(&reply, "Content-Type");
-	*has = reply_status(&reply) == 200 && type && str_starts_with(type, MEDIA_OCI_INDEX);
-	return true;
-}
-
-/* Take what has @gone out of the index @bytes. New memory; NULL: it is not in there. */
-static char *index_without(const struct buf *bytes, const struct digest *gone)
-{
-	auto_json json_t *document = NULL;
-	if (!json_parse(buf_peek(bytes), bytes->length, &document, NULL))
-		return NULL;
-	json_t *manifests = json_object_get(document, "manifests");
-	bool found = false;
-	for (size_t i = json_array_size(manifests); i-- > 0;) {
-		const char *text = json_string_value(json_object_get(json_array_get(manifests, i), "digest"));
-		if (text && str_is(text, gone->text)) {
-			found = true;
-			json_array_remove(manifests, i);
-		}
-	}
-	char *text = found ? json_dumps(document, JSON_COMPACT) : NULL;
-	if (found && !text)
-		memory_exhausted();
-	return text;
-}
-
-/* sha256:aa.. -> sha256-aa..; longer ones are cut (RFR-5). New memory. */
-static char *fallback_tag(const struct digest *subject)
-{
-	char algorithm[32];
-	digest_algorithm_name(subject, algorithm);
-	return memory_format("%s-%.64s", algorithm, digest_encoded(subject));
-}
-
-static bool leave_fallback_list(struct registry *registry, const char *repository, const struct digest *subject,
-	const struct digest *gone, struct error *err)
-{
-	auto_free char *tag = fallback_tag(subject);
-	auto_buf struct buf bytes;
-	struct descriptor list = {0};
-	struct error why;
-	buf_init(&bytes, LIMIT_MANIFEST_BYTES);
-	if (!registry_manifest_resolve(registry, repository, tag, &list, &bytes, &why)) {
-		if (why.kind == ERR_NOT_FOUND) /* nobody has a list */
-			return true;
-		if (err)
-			*err = why;
-		return false;
-	}
-	descriptor_release(&list);
-	auto_free char *without = index_without(&bytes, gone);
-	if (!without)
-		return true;
-	struct digest digest = digest_of(DIGEST_SHA256, without, strlen(without));
-	return registry_manifest_put(
-		registry, repository, tag, MEDIA_OCI_INDEX, without, strlen(without), &digest, err);
-}
-
 /* --- the whole -----------------------------------------------------------------------------------------------------
  */
 
@@ -196,11 +120,11 @@ bool registry_manifest_delete(
 	if (!registry_manifest_get(registry, repository, &wanted, &bytes, &type, err))
 		return false;
 	bool has_subject = subject_of(&bytes, &subject);
-	if (has_subject && !has_referrers_api(registry, repository, &subject, &has_api, err))
+	if (has_subject && !registry_has_referrers_api(registry, repository, &subject, &has_api, err))
 		return false;
 	if (!send_delete(registry, repository, digest->text, false, err))
 		return false;
-	if (has_subject && !has_api && !leave_fallback_list(registry, repository, &subject, digest, err))
+	if (has_subject && !has_api && !registry_referrers_forget(registry, repository, &subject, digest, err))
 		return error_wrap(err, "deleted, and still in the list of its subject's referrers");
 	return true;
 }

@@ -151,6 +151,13 @@ bool reply_error(struct error *err, const char *what, int status, const char *bo
 	return false;
 }
 
+bool reply_has_code(const char *body, size_t length, const char *code)
+{
+	struct words words;
+	read_words(body, length, &words);
+	return str_is_nocase(words.code, code);
+}
+
 bool reply_error_of(const struct http_exchange *exchange, const char *body, size_t length, struct error *err)
 {
 	const char *retry_after = http_header(exchange, "Retry-After", 0);

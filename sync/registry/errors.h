@@ -16,6 +16,9 @@ bool reply_error(struct error *err, const char *what, int status, const char *bo
 /** The same of an exchange, with its Retry-After. */
 bool reply_error_of(const struct http_exchange *exchange, const char *body, size_t length, struct error *err);
 
+/** Does the body of a refusal have @code ("NAME_UNKNOWN") as its first? Pure. */
+bool reply_has_code(const char *body, size_t length, const char *code);
+
 /** Retry-After in milliseconds from @now_s (seconds since 1970): seconds, or a date; 0 for anything else (ERR-8). */
 int64_t reply_retry_after_ms(const char *value, int64_t now_s);
 

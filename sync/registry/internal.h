@@ -43,6 +43,10 @@ struct registry {
 	struct waitqueue pacing; /* who waits for the one that goes first behind a pause */
 	size_t blob_places;      /* as configured */
 	struct notices notices;
+	struct referrers_api {
+		enum { REFERRERS_API_UNKNOWN, REFERRERS_API_THERE, REFERRERS_API_ABSENT } state;
+		struct gate probe; /* one at a time asks while it is unknown */
+	} referrers;
 };
 
 /* --- who we are (auth.c) --------------------------------------------------------------------------------------- */
@@ -104,6 +108,7 @@ struct call {
 	bool bulk;  /* a blob's GET: outside the metadata gate, and the body of a 2xx is the caller's to read */
 	bool once;  /* not tried again */
 	bool final; /* a 401 is the answer */
+	bool here;  /* a redirect to another origin is not followed: ERR_REFUSED */
 };
 
 struct reply {
@@ -125,6 +130,12 @@ void reply_release(struct reply *reply);
 
 int reply_status(const struct reply *reply);
 const char *reply_header(const struct reply *reply, const char *name);
+
+/** Is it of Content-Type @type, whatever its parameters (MAN-5)? */
+bool reply_is_of_type(const struct reply *reply, const char *type);
+
+/** The target of its first Link of rel=next, as it stands there (TAG-4, RFR-10). New memory, or NULL. */
+char *reply_next_link(const struct reply *reply);
 
 /** Read a body that matters little, as that of a refusal: what is beyond the cap, or does not come, is not missed. */
 void reply_read_short(struct reply *reply);
@@ -151,6 +162,16 @@ must_check bool registry_turn_begin(struct registry *registry, struct gate *gate
 /** Leave the gate, and learn from what came: @exchange is NULL, and @err tells why, where nothing came. */
 void registry_turn_end(struct registry *registry, struct gate *gate, const struct turn *turn,
 	const struct http_exchange *exchange, const struct error *err);
+
+/* --- referrers (referrers.c) ------------------------------------------------------------------------------------- */
+
+/** Does the registry have the referrers API? It is asked about @subject, unless that is known. */
+must_check bool registry_has_referrers_api(
+	struct registry *registry, const char *repository, const struct digest *subject, bool *has, struct error *err);
+
+/** Take @gone out of the list of @subject's referrers that its tags are (DEL-6). */
+must_check bool registry_referrers_forget(struct registry *registry, const char *repository,
+	const struct digest *subject, const struct digest *gone, struct error *err);
 
 /** "base/v2/repository/what". New memory. */
 char *registry_url(const struct registry *registry, const char *repository, const char *what, const char *name);

@@ -253,17 +253,6 @@ static bool read_page(
 /* --- from page to page ---------------------------------------------------------------------------------------------
  */
 
-static char *link_of(const struct reply *reply)
-{
-	const char *header;
-	for (size_t i = 0; (header = http_header(reply->exchange, "Link", i)); i++) {
-		char *target = links_next(header);
-		if (target)
-			return target;
-	}
-	return NULL;
-}
-
 /*
  * A loop of URLs in constant memory: one is kept, and a later one each time the count of pages has doubled; a loop
  * comes back to what was kept in it.
@@ -291,7 +280,7 @@ static bool may_go_on(const struct listing *listing, size_t listed)
 /* A link is seen from where we asked, not from where a redirect led: our token goes with it. */
 static bool find_next(struct listing *listing, const struct reply *reply, size_t listed, bool fresh, struct error *err)
 {
-	auto_free char *target = link_of(reply), *next = NULL;
+	auto_free char *target = reply_next_link(reply), *next = NULL;
 	bool progress = fresh || listing->repeats > 0;
 	listing->repeats -= listing->repeats > 0;
 	if (target && listed == 0)

@@ -54,6 +54,7 @@ struct registry *registry_new(struct http *http, const struct registry_options *
 	gate_init(&registry->metadata, options->metadata_slots ? options->metadata_slots : METADATA_SLOTS);
 	pace_init(&registry->pace, registry->metadata.limit);
 	waitqueue_init(&registry->pacing);
+	gate_init(&registry->referrers.probe, 1);
 	token_cache_init(&registry->tokens);
 	return registry;
 }

@@ -15,7 +15,7 @@
 #define DRAY_SYNC_REGISTRY_REGISTRY_H
 
 #include "base/buf.h"
-#include "oci/descriptor.h"
+#include "oci/referrer.h"
 #include "scheduler/gate.h"
 #include "scheduler/pace.h"
 #include "sync/http/http.h"
@@ -104,6 +104,29 @@ must_check bool registry_manifest_resolve(struct registry *registry, const char 
  */
 must_check bool registry_manifest_put(struct registry *registry, const char *repository, const char *reference,
 	const char *media_type, const void *bytes, size_t length, const struct digest *digest, struct error *err);
+
+/* --- referrers ---------------------------------------------------------------------------------------------------- */
+
+/**
+ * What refers to @subject, as the registry lists it: by the referrers API, all its pages, and, if @with_tags, by the
+ * tags that list them where there is no API; both may be there (RFR-9). Whether there is an API is found out once. A
+ * list may lie: who fetches what it names looks at its subject (RFR-12). The caller releases *list.
+ *
+ * ERR_DENIED: the API is refused to us (401, 403); from now on it counts as absent, and another call goes on without
+ * it. ERR_TOO_LARGE: more than LIMIT_REFERRERS. ERR_PROTOCOL: no page, or pages that go in a circle.
+ */
+must_check bool registry_referrers(struct registry *registry, const char *repository, const struct digest *subject,
+	bool with_tags, struct referrer_list *list, struct error *err);
+
+/**
+ * @referrers of @subject are in @repository: let readers find them. If the API lists them all that is so (whatever
+ * OCI-Subject said: RFR-4); else they are added to what the subject's tag lists, which is read again afterwards,
+ * since others may write it at the same time (RFR-7, RFR-8): three times at most, then ERR_UNAVAILABLE. Not to be
+ * called twice at once for one subject.
+ * ERR_INVALID: the tag is there, and no list of referrers; it is left as it is (RFR-6).
+ */
+must_check bool registry_referrers_note(struct registry *registry, const char *repository, const struct digest *subject,
+	const struct referrer *referrers, size_t count, struct error *err);
 
 /* --- deleting -------------------------------------------------------------------------------------------------- */
 

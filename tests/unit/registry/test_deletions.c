@@ -125,6 +125,7 @@ static void action_delete_is_asked_for_and_push_where_it_is_unknown(void **state
 
 #define HEX      "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 #define FALLBACK "sha256-" HEX
+#define OTHER    "{\"digest\":\"sha256:" HEX "\",\"size\":2,\"a\":1}"
 #define INDEX    "Content-Type: application/vnd.oci.image.index.v1+json"
 
 struct signature {
@@ -149,8 +150,8 @@ static void what_had_a_subject_leaves_the_list_of_its_referrers(void **state)
 	signature.digest = digest_of(DIGEST_SHA256, signature.text, strlen(signature.text));
 	auto_free char *get = memory_format("GET " MANIFEST "%s", signature.digest.text);
 	auto_free char *delete = memory_format("DELETE " MANIFEST "%s", signature.digest.text);
-	auto_free char *list = memory_format("{\"schemaVersion\":2,\"manifests\":[{\"digest\":\"sha256:aa\",\"a\":1},"
-					     "{\"digest\":\"%s\"}]}",
+	auto_free char *list = memory_format("{\"schemaVersion\":2,\"manifests\":[" OTHER ","
+					     "{\"digest\":\"%s\",\"size\":1}]}",
 		signature.digest.text);
 	const struct row without_api[] = {
 		PING,
@@ -159,12 +160,13 @@ static void what_had_a_subject_leaves_the_list_of_its_referrers(void **state)
 		{delete, NULL, 202, {NULL}},
 		{"GET " MANIFEST FALLBACK, NULL, 200, {INDEX}, list},
 		{"PUT " MANIFEST FALLBACK, NULL, 201, {NULL}, NULL, FAULT_NONE,
-			"{\"schemaVersion\":2,\"manifests\":[{\"digest\":\"sha256:aa\",\"a\":1}]}"},
+			"{\"schemaVersion\":2,\"manifests\":[" OTHER "]}"},
 	};
 	const struct row with_api[] = {
 		PING,
 		{get, NULL, 200, {"Content-Type: x"}, signature.text},
-		{"GET https://r.test/v2/a/b/referrers/" EMPTY, NULL, 200, {INDEX}, "{\"manifests\":[]}"},
+		{"GET https://r.test/v2/a/b/referrers/" EMPTY, NULL, 200, {INDEX},
+			"{\"schemaVersion\":2,\"manifests\":[]}"},
 		{delete, NULL, 202, {NULL}},
 	};
 	const struct row nobody_has_a_list[] = {
@@ -179,7 +181,7 @@ static void what_had_a_subject_leaves_the_list_of_its_referrers(void **state)
 		{get, NULL, 200, {"Content-Type: x"}, signature.text},
 		{"GET https://r.test/v2/a/b/referrers/" EMPTY, NULL, 404, {NULL}},
 		{delete, NULL, 202, {NULL}},
-		{"GET " MANIFEST FALLBACK, NULL, 200, {INDEX}, "{\"manifests\":[]}"},
+		{"GET " MANIFEST FALLBACK, NULL, 200, {INDEX}, "{\"schemaVersion\":2,\"manifests\":[]}"},
 	};
 	struct row told[array_count(without_api)];
 	memcpy(told, without_api, sizeof told);
