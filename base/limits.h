@@ -66,6 +66,8 @@
 /* LAY-16 says 4 MiB for crane; a directory of 100,000 images needs more. */
 #define LIMIT_LAYOUT_INDEX_BYTES   (64 * MIB)
 #define LIMIT_LAYOUT_INDEX_ENTRIES 100000
+/* What a search for referrers remembers of a layout: some 200 bytes of each manifest. */
+#define LIMIT_LAYOUT_MANIFESTS 1000000
 /* An entry of ours has 25 values at most. */
 #define LIMIT_LAYOUT_INDEX_TOKENS 3000000
 /* CRED: config.json and auth.json. */

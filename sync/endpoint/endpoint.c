@@ -164,6 +164,18 @@ bool endpoint_manifest_put(struct endpoint *endpoint, const char *repository, co
 	return endpoint->ops->manifest_put(endpoint, repository, tag, manifest, bytes, err);
 }
 
+bool endpoint_manifest_present(struct endpoint *endpoint, const char *repository, const struct digest *digest,
+	bool *present, struct error *err)
+{
+	return endpoint->ops->manifest_present(endpoint, repository, digest, present, err);
+}
+
+bool endpoint_referrers(struct endpoint *endpoint, const char *repository, const struct digest *subject, bool with_tags,
+	struct referrer_list *list, struct error *err)
+{
+	return endpoint->ops->referrers(endpoint, repository, subject, with_tags, list, err);
+}
+
 bool endpoint_delete(struct endpoint *endpoint, const char *repository, const char *reference, struct error *err)
 {
 	if (!endpoint->ops->delete)

@@ -105,6 +105,17 @@ must_check bool endpoint_resolve_source(struct endpoint *endpoint, const char *r
 must_check bool endpoint_manifest(struct endpoint *endpoint, const char *repository, const struct descriptor *wanted,
 	struct buf *bytes, char **media_type, struct error *err);
 
+/**
+ * What refers to @subject: as registry_referrers(). A layout that is read is searched once, for whatever of it has a
+ * subject, and one that is written tells what the tag @subject has there lists. The caller releases *list.
+ */
+must_check bool endpoint_referrers(struct endpoint *endpoint, const char *repository, const struct digest *subject,
+	bool with_tags, struct referrer_list *list, struct error *err);
+
+/** Is the manifest there, whatever its name? Of a registry that forbids what it does not have, no (MAN-14). */
+must_check bool endpoint_manifest_present(struct endpoint *endpoint, const char *repository,
+	const struct digest *digest, bool *present, struct error *err);
+
 struct endpoint_reader;
 
 /** The bytes of a blob from @offset on; exactly size - offset of them, or an error. One attempt. */
@@ -159,6 +170,13 @@ void endpoint_writer_free(struct endpoint_writer *writer);
  */
 must_check bool endpoint_manifest_put(struct endpoint *endpoint, const char *repository, const char *tag,
 	const struct descriptor *manifest, const void *bytes, struct error *err);
+
+/**
+ * @referrers of @subject were put: let readers find them, as registry_referrers_note(). In a layout the list is the
+ * image of the subject's tag (RFR-18), visible after the next flush. Who notes for the same subject waits for his turn.
+ */
+must_check bool endpoint_referrers_note(struct endpoint *endpoint, const char *repository, const struct digest *subject,
+	const struct referrer *referrers, size_t count, struct error *err);
 
 /**
  * Delete @reference: a tag alone, or by digest text a manifest with every tag that points to it. As

@@ -107,6 +107,27 @@ static bool manifest_put(struct endpoint *endpoint, const char *repository, cons
 	return fail(endpoint, err);
 }
 
+static bool manifest_present(struct endpoint *endpoint, const char *repository, const struct digest *digest,
+	bool *present, struct error *err)
+{
+	(void)repository, (void)digest, (void)present;
+	return fail(endpoint, err);
+}
+
+static bool referrers(struct endpoint *endpoint, const char *repository, const struct digest *subject, bool with_tags,
+	struct referrer_list *list, struct error *err)
+{
+	(void)repository, (void)subject, (void)with_tags, (void)list;
+	return fail(endpoint, err);
+}
+
+static bool referrers_note(struct endpoint *endpoint, const char *repository, const struct digest *subject,
+	const struct referrer *noted, size_t count, struct error *err)
+{
+	(void)repository, (void)subject, (void)noted, (void)count;
+	return fail(endpoint, err);
+}
+
 static bool flush(struct endpoint *endpoint, struct error *err)
 {
 	return fail(endpoint, err);
@@ -126,6 +147,9 @@ static const struct endpoint_ops failing_ops = {
 	.blob_mount = blob_mount,
 	.blob_create = blob_create,
 	.manifest_put = manifest_put,
+	.manifest_present = manifest_present,
+	.referrers = referrers,
+	.referrers_note = referrers_note,
 	.flush = flush,
 };
 
@@ -135,6 +159,6 @@ struct endpoint *endpoint_new_failing(const char *directory, const struct error 
 	failing->name = memory_format("oci:%s", directory);
 	failing->reason = *reason;
 	gate_init(&failing->gate, 1);
-	failing->endpoint = (struct endpoint){&failing_ops, failing->name, &failing->gate, NULL, true, NULL};
+	failing->endpoint = (struct endpoint){&failing_ops, failing->name, &failing->gate, NULL, true, NULL, NULL};
 	return &failing->endpoint;
 }

@@ -23,6 +23,11 @@ struct endpoint_ops {
 	bool (*manifest)(struct endpoint *endpoint, const char *repository, const struct descriptor *wanted,
 		struct buf *bytes, char **media_type, struct error *err);
 
+	bool (*manifest_present)(struct endpoint *endpoint, const char *repository, const struct digest *digest,
+		bool *present, struct error *err);
+	bool (*referrers)(struct endpoint *endpoint, const char *repository, const struct digest *subject,
+		bool with_tags, struct referrer_list *list, struct error *err);
+
 	bool (*blob_open)(struct endpoint *endpoint, const char *repository, const struct descriptor *blob,
 		int64_t offset, struct endpoint_reader **reader, struct error *err);
 	bool (*reader_read)(
@@ -44,6 +49,9 @@ struct endpoint_ops {
 
 	bool (*manifest_put)(struct endpoint *endpoint, const char *repository, const char *tag,
 		const struct descriptor *manifest, const void *bytes, struct error *err);
+	/* by one at a time for one repository and subject */
+	bool (*referrers_note)(struct endpoint *endpoint, const char *repository, const struct digest *subject,
+		const struct referrer *referrers, size_t count, struct error *err);
 	/* NULL: nothing can be deleted here */
 	bool (*delete)(struct endpoint *endpoint, const char *repository, const char *reference, struct error *err);
 	bool (*flush)(struct endpoint *endpoint, struct error *err);
@@ -55,7 +63,8 @@ struct endpoint {
 	struct gate *blob_gate;
 	const struct notices *notices; /* or NULL */
 	bool is_layout;
-	struct pace *pace; /* of a registry */
+	struct pace *pace;     /* of a registry */
+	struct noting *noting; /* referrers.c */
 };
 
 struct name_pages {

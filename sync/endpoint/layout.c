@@ -150,10 +150,11 @@ static struct layout *layout_new(const char *directory)
 	struct layout *layout = memory_new(1, sizeof *layout);
 	layout->name = memory_format("oci:%s", directory);
 	layout->root = layout->in_use = -1;
-	layout->endpoint = (struct endpoint){&layout_ops, layout->name, &layout->blob_gate, NULL, true, NULL};
+	layout->endpoint = (struct endpoint){&layout_ops, layout->name, &layout->blob_gate, NULL, true, NULL, NULL};
 	gate_init(&layout->blob_gate, BLOB_SLOTS);
 	waitqueue_init(&layout->loaded);
 	waitqueue_init(&layout->written);
+	waitqueue_init(&layout->searched);
 	return layout;
 }
 
@@ -164,6 +165,7 @@ static void layout_free(struct layout *layout)
 	if (layout->root >= 0)
 		close(layout->root);
 	index_free(layout->index);
+	layout_relations_free(layout->relations);
 	free(layout->name);
 	free(layout);
 }
@@ -376,6 +378,8 @@ static const struct endpoint_ops layout_ops = {
 	.pages_free = layout_pages_free,
 	.resolve = resolve,
 	.manifest = layout_manifest,
+	.manifest_present = layout_manifest_present,
+	.referrers = layout_referrers,
 	.blob_open = layout_blob_open,
 	.reader_read = layout_reader_read,
 	.reader_close = layout_reader_close,
@@ -386,5 +390,6 @@ static const struct endpoint_ops layout_ops = {
 	.writer_commit = layout_writer_commit,
 	.writer_free = layout_writer_free,
 	.manifest_put = manifest_put,
+	.referrers_note = layout_referrers_note,
 	.flush = flush,
 };

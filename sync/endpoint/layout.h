@@ -6,6 +6,7 @@
  *     layout_index.c   index.json: snapshots and merging
  *     layout_commit.c  who writes index.json, and when
  *     layout_blob.c    blobs and manifests
+ *     layout_referrers.c  what refers to what
  *     layout_file.c    the system calls
  *     layout_gc.c      what nothing reaches is removed
  *
@@ -24,6 +25,7 @@
 #include "sync/endpoint/layout_index.h"
 
 struct pending;
+struct relations;
 
 struct layout {
 	struct endpoint endpoint;
@@ -37,6 +39,10 @@ struct layout {
 	struct index *index; /* the latest snapshot */
 	bool loading;
 	struct waitqueue loaded;
+
+	struct relations *relations; /* layout_referrers.c: of some snapshot, or NULL */
+	bool searching;
+	struct waitqueue searched;
 
 	/* layout_commit.c */
 	struct pending *pending; /* names put, not yet in index.json; sorted by identity */
@@ -142,8 +148,21 @@ bool layout_writer_write(struct endpoint_writer *writer, const void *bytes, size
 bool layout_writer_commit(struct endpoint_writer *writer, struct error *err);
 void layout_writer_free(struct endpoint_writer *writer);
 
+bool layout_manifest_present(struct endpoint *endpoint, const char *repository, const struct digest *digest,
+	bool *present, struct error *err);
+
 /** Store the manifest's bytes, synced, unless they are there already. */
 must_check bool layout_store_manifest(
 	struct layout *layout, const struct descriptor *manifest, const void *bytes, struct error *err);
+
+/* --- layout_referrers.c: the calls of endpoint.h ------------------------------------------------------------------ */
+
+bool layout_referrers(struct endpoint *endpoint, const char *repository, const struct digest *subject, bool with_tags,
+	struct referrer_list *list, struct error *err);
+bool layout_referrers_note(struct endpoint *endpoint, const char *repository, const struct digest *subject,
+	const struct referrer *referrers, size_t count, struct error *err);
+
+/** NULL is fine. */
+void layout_relations_free(struct relations *relations);
 
 #endif

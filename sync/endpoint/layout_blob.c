@@ -202,6 +202,22 @@ bool layout_manifest(struct endpoint *endpoint, const char *repository, const st
 	return true;
 }
 
+bool layout_manifest_present(struct endpoint *endpoint, const char *repository, const struct digest *digest,
+	bool *present, struct error *err)
+{
+	struct layout *layout = layout_of(endpoint);
+	const struct descriptor wanted = {.digest = *digest, .size = -1};
+	struct open_job job = {.root = layout->root, .blob = &wanted};
+	struct error why;
+	(void)repository;
+	*present = layout_run(layout, &job, open_blob, &why);
+	if (*present)
+		close(job.fd);
+	else if (why.kind != ERR_NOT_FOUND && why.kind != ERR_CORRUPT)
+		*err = why;
+	return *present || why.kind == ERR_NOT_FOUND || why.kind == ERR_CORRUPT;
+}
+
 struct store_job {
 	struct layout_job head;
 	int root;

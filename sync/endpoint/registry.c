@@ -124,6 +124,31 @@ static bool manifest(struct endpoint *endpoint, const char *repository, const st
 	return registry_manifest_get(registry_of(endpoint), repository, wanted, bytes, media_type, err);
 }
 
+static bool manifest_present(struct endpoint *endpoint, const char *repository, const struct digest *digest,
+	bool *present, struct error *err)
+{
+	struct descriptor found = {0};
+	struct error why;
+	*present = registry_manifest_head(registry_of(endpoint), repository, digest->text, &found, &why);
+	descriptor_release(&found);
+	if (*present || why.kind == ERR_NOT_FOUND || why.kind == ERR_DENIED)
+		return true;
+	*err = why;
+	return false;
+}
+
+static bool referrers(struct endpoint *endpoint, const char *repository, const struct digest *subject, bool with_tags,
+	struct referrer_list *list, struct error *err)
+{
+	return registry_referrers(registry_of(endpoint), repository, subject, with_tags, list, err);
+}
+
+static bool referrers_note(struct endpoint *endpoint, const char *repository, const struct digest *subject,
+	const struct referrer *noted, size_t count, struct error *err)
+{
+	return registry_referrers_note(registry_of(endpoint), repository, subject, noted, count, err);
+}
+
 static bool manifest_put(struct endpoint *endpoint, const char *repository, const char *tag,
 	const struct descriptor *descriptor, const void *bytes, struct error *err)
 {
@@ -278,6 +303,8 @@ static const struct endpoint_ops registry_ops = {
 	.resolve = resolve,
 	.resolve_by_reading = resolve_by_reading,
 	.manifest = manifest,
+	.manifest_present = manifest_present,
+	.referrers = referrers,
 	.blob_open = blob_open,
 	.reader_read = reader_read,
 	.reader_starts_over = reader_starts_over,
@@ -291,6 +318,7 @@ static const struct endpoint_ops registry_ops = {
 	.writer_restart = writer_restart,
 	.writer_free = writer_free,
 	.manifest_put = manifest_put,
+	.referrers_note = referrers_note,
 	.delete = delete_reference,
 	.flush = flush,
 };
