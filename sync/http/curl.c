@@ -27,6 +27,11 @@
 
 enum { SPARE_HANDLES = 32, CONNECTIONS_KEPT = 64, PINNED_MOST = 64, STATUS_MISDIRECTED = 421 };
 
+struct spare_handles {
+	CURL *handles[SPARE_HANDLES];
+	size_t count;
+};
+
 struct watch {
 	uv_poll_t poll;
 	struct curl_transport *transport;
@@ -45,8 +50,7 @@ struct curl_transport {
 	struct watch **watches; /* by file descriptor */
 	size_t watch_slots;
 	struct list resumed; /* streams to unpause at the next kick */
-	CURL *spare[SPARE_HANDLES];
-	size_t spare_count;
+	struct spare_handles spare[CURL_KIND_COUNT];
 	struct origin pinned[PINNED_MOST]; /* spoken to by HTTP/1.1 from now on */
 	size_t pinned_count;
 	size_t open_handles; /* of libuv */
@@ -280,30 +284,39 @@ int curl_on_close_socket(void *userdata, curl_socket_t fd)
 
 /* --- the transport ------------------------------------------------------------------------------------------------ */
 
-/* A used handle keeps its receive buffer, whose size can then not be chosen any more: bulk takes a fresh one. */
-static CURL *take_easy(struct curl_transport *transport, bool bulk)
+static enum curl_kind kind_of(const struct transport_request *request)
 {
-	if (!bulk && transport->spare_count > 0)
-		return transport->spare[--transport->spare_count];
+	if (!request->bulk)
+		return CURL_SMALL;
+	return request->body_bytes > 0 ? CURL_SENDING : CURL_DOWNLOAD;
+}
+
+/* A used handle keeps its buffers, whose sizes can then not be chosen any more; fresh ones cost page faults. */
+static CURL *take_easy(struct curl_transport *transport, enum curl_kind kind)
+{
+	struct spare_handles *spare = &transport->spare[kind];
+	if (spare->count > 0)
+		return spare->handles[--spare->count];
 	CURL *easy = curl_easy_init();
 	if (!easy)
 		memory_exhausted();
 	return easy;
 }
 
-static void give_easy_back(struct curl_transport *transport, CURL *easy, bool bulk)
+static void give_easy_back(struct curl_transport *transport, CURL *easy, enum curl_kind kind)
 {
-	if (bulk || transport->spare_count == SPARE_HANDLES) {
+	struct spare_handles *spare = &transport->spare[kind];
+	if (spare->count == SPARE_HANDLES) {
 		curl_easy_cleanup(easy);
 		return;
 	}
 	curl_easy_reset(easy);
-	transport->spare[transport->spare_count++] = easy;
+	spare->handles[spare->count++] = easy;
 }
 
 static void free_stream(struct transport_stream *stream)
 {
-	give_easy_back(stream->transport, stream->easy, stream->bulk);
+	give_easy_back(stream->transport, stream->easy, stream->kind);
 	curl_slist_free_all(stream->headers);
 	free(stream);
 }
@@ -317,10 +330,10 @@ static bool start(struct transport *base, const struct transport_request *reques
 		return false;
 	struct transport_stream *fresh = memory_new(1, sizeof *fresh);
 	fresh->transport = transport;
-	fresh->bulk = request->bulk;
 	fresh->origin = origin;
 	fresh->http1 = request->bulk || is_pinned(transport, &origin);
-	fresh->easy = take_easy(transport, request->bulk);
+	fresh->kind = kind_of(request);
+	fresh->easy = take_easy(transport, fresh->kind);
 	fresh->events = events;
 	fresh->context = context;
 	fresh->foreign = request->foreign;
@@ -355,6 +368,12 @@ static void release(struct transport_stream *stream)
 	free_stream(stream);
 }
 
+static void free_spares(struct spare_handles *spare)
+{
+	while (spare->count > 0)
+		curl_easy_cleanup(spare->handles[--spare->count]);
+}
+
 static void on_own_handle_closed(uv_handle_t *handle)
 {
 	on_handle_closed(handle->data);
@@ -363,8 +382,8 @@ static void on_own_handle_closed(uv_handle_t *handle)
 static void close_all(struct transport *base)
 {
 	struct curl_transport *transport = (struct curl_transport *)base;
-	while (transport->spare_count > 0)
-		curl_easy_cleanup(transport->spare[--transport->spare_count]);
+	for (size_t kind = 0; kind < CURL_KIND_COUNT; kind++)
+		free_spares(&transport->spare[kind]);
 	curl_multi_cleanup(transport->multi); /* closes the connections, and so their sockets */
 	for (size_t fd = 0; fd < transport->watch_slots; fd++)
 		forget_socket(transport, (curl_socket_t)fd); /* those that are libcurl's own */

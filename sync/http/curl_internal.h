@@ -11,10 +11,13 @@
 
 struct curl_transport;
 
+/* Handles of one kind have buffers of one size, and touch one of them. */
+enum curl_kind { CURL_SMALL, CURL_DOWNLOAD, CURL_SENDING, CURL_KIND_COUNT };
+
 struct transport_stream {
 	struct curl_transport *transport;
 	CURL *easy;
-	bool bulk;
+	enum curl_kind kind;
 	struct origin origin;
 	bool http1; /* nothing newer */
 	struct curl_slist *headers;

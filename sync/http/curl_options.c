@@ -7,7 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BULK_BUFFER_BYTES ((long)(512 * KIB))
+/*
+ * What is received at once must fit into what a hop spills, since libcurl copies what we pause on: with 512 KiB a
+ * cold copy took a fifth more CPU, and page faults eight times as many. What is sent is lent by the chunk.
+ */
+#define RECEIVE_BYTES ((long)(64 * KIB))
+#define SEND_BYTES    ((long)(256 * KIB))
 
 /* An option that libcurl refuses is remembered in the `ok` of the function. */
 #define SET(option, value) (ok = curl_easy_setopt(easy, option, value) == CURLE_OK && ok)
@@ -52,8 +57,8 @@ static bool set_protocol(const struct transport_stream *stream, const struct tra
 	SET(CURLOPT_HTTP_VERSION, stream->http1 ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
 	if (stream->origin.tls && !stream->http1)
 		SET(CURLOPT_PIPEWAIT, 1L);
-	if (request->bulk)
-		SET(CURLOPT_BUFFERSIZE, BULK_BUFFER_BYTES);
+	if (stream->kind == CURL_DOWNLOAD)
+		SET(CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
 	return ok;
 }
 
@@ -86,8 +91,8 @@ static bool set_body(struct transport_stream *stream, const struct transport_req
 	SET(CURLOPT_READDATA, stream);
 	SET(CURLOPT_SEEKFUNCTION, curl_on_seek);
 	SET(CURLOPT_SEEKDATA, stream);
-	if (request->bulk)
-		SET(CURLOPT_UPLOAD_BUFFERSIZE, BULK_BUFFER_BYTES);
+	if (stream->kind == CURL_SENDING)
+		SET(CURLOPT_UPLOAD_BUFFERSIZE, SEND_BYTES);
 	return ok;
 }
 
