@@ -1,5 +1,8 @@
 #include "base/memory.h"
 
+#include "base/limits.h"
+
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +14,14 @@ _Noreturn void memory_exhausted(void)
 	if (write(STDERR_FILENO, line, sizeof line - 1) < 0)
 		_exit(6);
 	_exit(6);
+}
+
+void memory_keep_large_blocks_apart(void)
+{
+#ifdef M_MMAP_THRESHOLD
+	mallopt(M_MMAP_THRESHOLD, 128 * KIB);
+	mallopt(M_TRIM_THRESHOLD, 2 * MIB); /* the heap breathes with every image */
+#endif
 }
 
 void *memory_new(size_t count, size_t size)

@@ -25,6 +25,12 @@ char *memory_text_of(const void *bytes, size_t length) __attribute__((returns_no
 /** printf() into new memory. The caller frees it. */
 char *memory_format(const char *format, ...) __attribute__((format(printf, 1, 2), returns_nonnull));
 
+/**
+ * Once, at the start: blocks from 128 KiB up get mappings of their own, whatever is freed. glibc would raise that limit
+ * with the first chunk that is freed, and what is as large as a chunk would then lie about in the heap.
+ */
+void memory_keep_large_blocks_apart(void);
+
 /** The one way out when there is no memory. */
 _Noreturn void memory_exhausted(void);
 

@@ -1,6 +1,7 @@
 #include "cli/command.h"
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/str.h"
 #include "config/selection.h"
 #include "scheduler/loop.h"
@@ -87,6 +88,7 @@ static int run(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	open_standard_files();
+	memory_keep_large_blocks_apart();
 	leave_no_core();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a file size limit is EFBIG to whoever writes, not our end */

@@ -11,7 +11,7 @@
 #include <zlib.h>
 
 #define WINDOW_BYTES     (32 * KIB)
-#define OUTPUT_BYTES     (256 * KIB)
+#define OUTPUT_BYTES     (128 * KIB)
 #define SLICE_BYTES      (128 * KIB)
 #define CHECKPOINT_BYTES (128 * KIB) /* of input, then the next checkpoint is due */
 #define HELD_BYTES       (512 * KIB)
@@ -29,6 +29,7 @@ struct checkpoint {
 };
 
 struct deflate {
+	struct deflate *next_spare;
 	struct sink *sink;
 	struct inflate_state isal;
 	bool stopping; /* ISA-L was told that the block is the last, so that it stops behind it */
@@ -43,9 +44,25 @@ struct deflate {
 	struct checkpoint checkpoint;
 };
 
+/* Some are kept for the next layers: a fresh one costs a page fault for every 4 KiB of it. Made and freed on one
+ * thread. */
+enum { SPARES_MOST = 8 };
+static struct deflate *spares;
+static size_t spare_count;
+
+static struct deflate *take_spare(void)
+{
+	struct deflate *spare = spares;
+	if (!spare)
+		return memory_new(1, sizeof *spare);
+	spares = spare->next_spare;
+	spare_count--;
+	return spare;
+}
+
 struct deflate *deflate_new(struct sink *sink)
 {
-	struct deflate *deflate = memory_new(1, sizeof *deflate);
+	struct deflate *deflate = take_spare();
 	deflate->sink = sink;
 	isal_inflate_init(&deflate->isal);
 	deflate_begin(deflate);
@@ -58,7 +75,15 @@ void deflate_free(struct deflate *deflate)
 		return;
 	if (deflate->zlib_ready)
 		inflateEnd(&deflate->zlib);
-	free(deflate);
+	if (spare_count == SPARES_MOST) {
+		free(deflate);
+		return;
+	}
+	deflate->zlib_ready = false;
+	deflate->zlib = (z_stream){0};
+	deflate->next_spare = spares;
+	spares = deflate;
+	spare_count++;
 }
 
 void deflate_begin(struct deflate *deflate)
