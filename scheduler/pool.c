@@ -44,7 +44,13 @@ static void run_virtually(void *argument)
 /* Signals are for the loop's thread: the workers, which the first job starts, inherit a mask that blocks them all. */
 static void queue(struct loop *loop, struct pool_call *call)
 {
+	static bool started;
 	sigset_t all, before;
+	if (started) {
+		uv_queue_work(&loop->uv, &call->work, on_worker, after_worker);
+		return;
+	}
+	started = true;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
 	uv_queue_work(&loop->uv, &call->work, on_worker, after_worker); /* fails only without a function */
