@@ -1,19 +1,62 @@
 #include "scheduler/channel.h"
 
+#include "base/limits.h"
 #include "base/memory.h"
-#include "scheduler/loop.h"
+#include "scheduler/internal.h"
 
 #include <assert.h>
+
+/* Chunks of the usual size are used again: fresh ones would cost a page fault for every 4 KiB that flows through. */
+#define USUAL_CHUNK_BYTES (256 * KIB)
+enum { SPARE_CHUNKS_MOST = 64 };
+
+struct spare_chunk {
+	struct spare_chunk *next;
+};
+
+static unsigned char *take_chunk(size_t bytes)
+{
+	struct loop *loop = loop_current();
+	struct spare_chunk *spare = bytes == USUAL_CHUNK_BYTES && loop ? loop->spare_chunks : NULL;
+	if (spare) {
+		loop->spare_chunks = spare->next;
+		loop->spare_chunk_count--;
+		return (unsigned char *)spare;
+	}
+	unsigned char *fresh = malloc(bytes); /* not zeroed: pages that no byte reaches cost nothing */
+	if (!fresh)
+		memory_exhausted();
+	return fresh;
+}
+
+static void give_chunk_back(void *chunk, size_t bytes)
+{
+	struct loop *loop = loop_current();
+	struct spare_chunk *spare = chunk;
+	if (bytes != USUAL_CHUNK_BYTES || !loop || loop->spare_chunk_count == SPARE_CHUNKS_MOST) {
+		free(chunk);
+		return;
+	}
+	spare->next = loop->spare_chunks;
+	loop->spare_chunks = spare;
+	loop->spare_chunk_count++;
+}
+
+void channel_release_spare_chunks(struct loop *loop)
+{
+	while (loop->spare_chunks) {
+		struct spare_chunk *spare = loop->spare_chunks;
+		loop->spare_chunks = spare->next;
+		free(spare);
+	}
+}
 
 void channel_init(struct channel *channel, size_t slot_count, size_t slot_bytes)
 {
 	assert(slot_count > 0 && slot_count <= CHANNEL_SLOTS_MAX && slot_bytes > 0);
 	*channel = (struct channel){.slot_count = slot_count, .slot_bytes = slot_bytes};
-	for (size_t i = 0; i < slot_count; i++) {
-		channel->slots[i].data = malloc(slot_bytes); /* not zeroed: pages that no byte reaches cost nothing */
-		if (!channel->slots[i].data)
-			memory_exhausted();
-	}
+	for (size_t i = 0; i < slot_count; i++)
+		channel->slots[i].data = take_chunk(slot_bytes);
 	list_init(&channel->readers);
 	waitqueue_init(&channel->changed);
 }
@@ -21,7 +64,7 @@ void channel_init(struct channel *channel, size_t slot_count, size_t slot_bytes)
 void channel_release(struct channel *channel)
 {
 	for (size_t i = 0; i < channel->slot_count; i++)
-		free(channel->slots[i].data);
+		give_chunk_back(channel->slots[i].data, channel->slot_bytes);
 	*channel = (struct channel){0};
 }
 
@@ -117,26 +160,36 @@ void channel_leave(struct channel_reader *reader)
 	waitqueue_wake_all(&reader->channel->changed);
 }
 
-bool channel_read(struct channel_reader *reader, const unsigned char **data, size_t *length, struct error *err)
+bool channel_read_several(struct channel_reader *reader, size_t least, size_t most, struct channel_slot *chunks,
+	size_t *count, struct error *err)
 {
 	struct channel *channel = reader->channel;
-	while (!reader->put_out && reader->position == channel->written && !channel->closed)
+	assert(least <= most && (least == 1 || least <= channel->slot_count / 2));
+	while (!reader->put_out && channel->written - reader->position < least && !channel->closed)
 		if (!waitqueue_wait(&channel->changed, err))
 			return false;
 	if (reader->put_out)
 		return error_set(err, ERR_TIMEOUT, "too slow, the others go on without it");
-	if (reader->position < channel->written) {
-		const struct channel_slot *slot = &channel->slots[reader->position % channel->slot_count];
-		*data = slot->data;
-		*length = slot->length;
-		return true;
-	}
-	if (channel->reason.kind != ERR_NONE) {
+	uint64_t there = channel->written - reader->position;
+	*count = there < most ? (size_t)there : most;
+	for (size_t i = 0; i < *count; i++)
+		chunks[i] = channel->slots[(reader->position + i) % channel->slot_count];
+	if (*count == 0 && channel->reason.kind != ERR_NONE) {
 		if (err)
 			*err = channel->reason;
 		return false;
 	}
-	*length = 0;
+	return true;
+}
+
+bool channel_read(struct channel_reader *reader, const unsigned char **data, size_t *length, struct error *err)
+{
+	struct channel_slot chunk = {NULL, 0};
+	size_t count;
+	if (!channel_read_several(reader, 1, 1, &chunk, &count, err))
+		return false;
+	*data = chunk.data;
+	*length = chunk.length;
 	return true;
 }
 

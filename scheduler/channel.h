@@ -72,6 +72,13 @@ void channel_leave(struct channel_reader *reader);
 must_check bool channel_read(
 	struct channel_reader *reader, const unsigned char **data, size_t *length, struct error *err);
 
+/**
+ * As channel_read(), for who is quicker with several at once: wait for @least chunks, at most half of the ring, or for
+ * the end; *count chunks, at most @most. Each is then advanced over.
+ */
+must_check bool channel_read_several(struct channel_reader *reader, size_t least, size_t most,
+	struct channel_slot *chunks, size_t *count, struct error *err);
+
 /** Done with the chunk that channel_read() gave. */
 void channel_advance(struct channel_reader *reader);
 

@@ -40,7 +40,9 @@ struct loop {
 	bool main_done;
 	struct timer **heap; /* heap[0] is due first */
 	size_t heap_count, heap_capacity;
-	struct list gate_waiters; /* gate.c */
+	struct list gate_waiters;         /* gate.c */
+	struct spare_chunk *spare_chunks; /* channel.c */
+	size_t spare_chunk_count;
 	/* task.c */
 	sigjmp_buf home;
 	const void *home_stack; /* for the sanitizers */
@@ -71,5 +73,8 @@ void group_task_ended(struct group *group, struct task *task);
 
 /** Free the stacks kept for reuse. */
 void task_release_fibers(struct loop *loop);
+
+/** Free the chunks kept for reuse. */
+void channel_release_spare_chunks(struct loop *loop);
 
 #endif

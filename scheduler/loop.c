@@ -133,6 +133,7 @@ void loop_free(struct loop *loop)
 	if (!loop)
 		return;
 	task_release_fibers(loop);
+	channel_release_spare_chunks(loop);
 	if (!loop->is_virtual) {
 		uv_close((uv_handle_t *)&loop->wake, NULL);
 		uv_run(&loop->uv, UV_RUN_DEFAULT);

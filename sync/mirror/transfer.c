@@ -36,37 +36,41 @@ enum { RESTARTS_MOST = 3 };
 
 struct verify_job {
 	struct verifier *verifier;
-	const unsigned char *data;
-	size_t length;
+	struct channel_slot chunks[TRANSFER_CHUNKS];
+	size_t count;
 };
 
 static void verify_on_worker(void *argument)
 {
 	struct verify_job *job = argument;
-	verifier_update(job->verifier, job->data, job->length);
+	for (size_t i = 0; i < job->count; i++)
+		verifier_update(job->verifier, job->chunks[i].data, job->chunks[i].length);
 }
 
-static bool feed(struct verifier *verifier, const unsigned char *data, size_t length, struct error *err)
+static bool feed(struct verify_job *job, struct error *err)
 {
-	struct verify_job job = {verifier, data, length};
-	if (length > INLINE_BYTES)
-		return pool_run(verify_on_worker, &job, err);
-	verify_on_worker(&job);
+	if (job->count > 1 || job->chunks[0].length > INLINE_BYTES)
+		return pool_run(verify_on_worker, job, err);
+	verify_on_worker(job);
 	return true;
 }
 
+/* By halves of the ring, while the source fills the other half: a worker for each chunk would cost twice the wake-ups.
+ */
 static bool read_all(struct transfer *transfer, struct verifier *verifier, struct error *err)
 {
+	struct verify_job job = {.verifier = verifier};
+	size_t least = transfer->channel.slot_count > 1 ? transfer->channel.slot_count / 2 : 1;
 	for (;;) {
-		const unsigned char *data;
-		size_t length;
-		if (!channel_read(&transfer->verifier, &data, &length, err))
+		if (!channel_read_several(
+			    &transfer->verifier, least, array_count(job.chunks), job.chunks, &job.count, err))
 			return false;
-		if (length == 0)
+		if (job.count == 0)
 			return true;
-		if (!feed(verifier, data, length, err))
+		if (!feed(&job, err))
 			return false;
-		channel_advance(&transfer->verifier);
+		for (size_t i = 0; i < job.count; i++)
+			channel_advance(&transfer->verifier);
 	}
 }
 
