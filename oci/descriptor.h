@@ -14,9 +14,12 @@ struct descriptor {
 	int64_t size;             /* bytes */
 	struct platform platform; /* empty where there is none */
 	struct digest attests;    /* what a BuildKit attestation belongs to (IDX-7), else empty */
-	bool has_urls;            /* may be fetched elsewhere; we never do (T-16) */
-	char *reference_name;     /* org.opencontainers.image.ref.name, or NULL (LAY-7) */
-	char *containerd_name;    /* io.containerd.image.name, or NULL (LAY-9) */
+	unsigned char *data;      /* its @size bytes, where the document has them, proven; else NULL (BLB-13) */
+	bool has_wrong_data;      /* see descriptor_check_data() */
+	char **urls;              /* where else it may be (BLB-14), in their order */
+	size_t url_count;
+	char *reference_name;  /* org.opencontainers.image.ref.name, or NULL (LAY-7) */
+	char *containerd_name; /* io.containerd.image.name, or NULL (LAY-9) */
 };
 
 /**
@@ -24,6 +27,9 @@ struct descriptor {
  * ERR_CORRUPT: digest or size is missing or bad, a type is wrong; *descriptor is untouched then.
  */
 must_check bool descriptor_read(const json_t *object, struct descriptor *descriptor, struct error *err);
+
+/** ERR_CORRUPT: the content that came along is another; then it is not to be fetched either (BLB-13). */
+must_check bool descriptor_check_data(const struct descriptor *descriptor, struct error *err);
 
 /** Deep copy. The caller releases @to. */
 void descriptor_copy(struct descriptor *to, const struct descriptor *from);

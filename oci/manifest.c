@@ -89,13 +89,18 @@ static bool read_list(const json_t *document, const char *key, size_t maximum, s
 		size_t i = *item_count;
 		if (!descriptor_read(json_array_get(list, i), &(*items)[i], err))
 			return error_wrap(err, "%s[%zu]", key, i);
+		if (!descriptor_check_data(&(*items)[i], err)) {
+			++*item_count; /* it is the caller's to release */
+			return error_wrap(err, "%s[%zu]", key, i);
+		}
 	}
 	return true;
 }
 
 static bool read_one(const json_t *object, const char *key, struct descriptor *descriptor, struct error *err)
 {
-	return descriptor_read(object, descriptor, err) || error_wrap(err, "%s", key);
+	return (descriptor_read(object, descriptor, err) && descriptor_check_data(descriptor, err)) ||
+	       error_wrap(err, "%s", key);
 }
 
 static bool read_content(

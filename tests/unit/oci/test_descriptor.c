@@ -1,4 +1,4 @@
-/* covers: IDX-3, IDX-7, LAY-7, LAY-9, T-16, T-31, T-32, T-36, T-37 */
+/* covers: BLB-13, IDX-3, IDX-7, LAY-7, LAY-9, T-16, T-31, T-32, T-36, T-37 */
 #include "oci/descriptor.h"
 
 #include "oci/documents.h"
@@ -20,7 +20,8 @@ static void three_fields_are_a_descriptor(void **state)
 	assert_int_equal(d.size, 10);
 	assert_true(platform_is_empty(&d.platform));
 	assert_true(digest_is_empty(&d.attests));
-	assert_false(d.has_urls);
+	assert_int_equal(d.url_count, 0);
+	assert_null(d.data);
 	assert_null(d.reference_name);
 	assert_null(d.containerd_name);
 	descriptor_release(&d);
@@ -33,8 +34,8 @@ static void everything_else_is_read_where_it_is(void **state)
 	struct descriptor d = {0}, copy;
 	assert_true(reads(ENTRY("", "1", "0",
 				  ",\"platform\":{\"os\":\"linux\",\"architecture\":\"arm64\",\"variant\":\"v8\"},"
-				  "\"urls\":[\"https://x\"],"
-				  "\"data\":\"e30=\",\"artifactType\":\"t\",\"annotations\":{\"other\":\"x\",\"odd\":1,"
+				  "\"urls\":[\"https://x\",7,\"https://y\"],"
+				  "\"artifactType\":\"t\",\"annotations\":{\"other\":\"x\",\"odd\":1,"
 				  "\"org.opencontainers.image.ref.name\":\"docker.io/library/alpine:3\","
 				  "\"io.containerd.image.name\":\"docker.io/library/alpine:3.20\","
 				  "\"vnd.docker.reference.digest\":\"" DIGEST_OF("2") "\"}"),
@@ -43,11 +44,48 @@ static void everything_else_is_read_where_it_is(void **state)
 	descriptor_release(&d);
 	assert_string_equal(copy.media_type, "");
 	assert_string_equal(copy.platform.variant, "v8");
-	assert_true(copy.has_urls);
+	assert_int_equal(copy.url_count, 2);
+	assert_string_equal(copy.urls[0], "https://x");
+	assert_string_equal(copy.urls[1], "https://y");
 	assert_string_equal(copy.reference_name, "docker.io/library/alpine:3");
 	assert_string_equal(copy.containerd_name, "docker.io/library/alpine:3.20");
 	assert_string_equal(copy.attests.text, DIGEST_OF("2"));
 	descriptor_release(&copy);
+}
+
+/* BLB-13: two bytes, "{}", that hash to what is said; else it is neither used nor fetched. */
+static void content_that_comes_along_is_proven(void **state)
+{
+#define EMPTY "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+	(void)state;
+	static const struct {
+		const char *digest, *size, *data;
+		bool has, wrong;
+	} rows[] = {
+		{EMPTY, "2", "\"e30=\"", true, false},
+		{EMPTY, "2", "\"e30\"", true, false},
+		{EMPTY, "2", "null", false, false},
+		{"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "0", "\"\"", true, false},
+		{EMPTY, "3", "\"e30=\"", false, true},
+		{EMPTY, "2", "\"W10=\"", false, true},
+		{EMPTY, "2", "\"\"", false, true},
+		{EMPTY, "2", "\"{}\"", false, true},
+		{EMPTY, "9223372036854775807", "\"e30=\"", false, true},
+		{"blake3:0123", "2", "\"e30=\"", false, false},
+	};
+	for (size_t i = 0; i < array_count(rows); i++) {
+		struct descriptor d = {0}, copy;
+		auto_free char *text = memory_format(
+			"{\"digest\":\"%s\",\"size\":%s,\"data\":%s}", rows[i].digest, rows[i].size, rows[i].data);
+		assert_true(reads(text, &d, NULL));
+		descriptor_copy(&copy, &d);
+		descriptor_release(&d);
+		if ((copy.data != NULL) != rows[i].has || descriptor_check_data(&copy, NULL) == rows[i].wrong)
+			fail_msg("%s", text);
+		if (copy.data)
+			assert_memory_equal(copy.data, "{}", (size_t)copy.size);
+		descriptor_release(&copy);
+	}
 }
 
 static void annotations_are_free_text(void **state)
@@ -118,6 +156,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(three_fields_are_a_descriptor),
 		cmocka_unit_test(everything_else_is_read_where_it_is),
+		cmocka_unit_test(content_that_comes_along_is_proven),
 		cmocka_unit_test(annotations_are_free_text),
 		cmocka_unit_test(what_cannot_be_fetched_and_proven_is_refused),
 		cmocka_unit_test(a_digest_that_nobody_can_compute_still_parses),
