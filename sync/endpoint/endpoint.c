@@ -108,6 +108,11 @@ bool endpoint_reader_starts_over(const struct endpoint_reader *reader)
 	return reader->ops->reader_starts_over && reader->ops->reader_starts_over(reader);
 }
 
+const char *endpoint_reader_encoding(const struct endpoint_reader *reader)
+{
+	return reader->encoding ? reader->encoding : "";
+}
+
 void endpoint_reader_close(struct endpoint_reader *reader)
 {
 	if (reader)

@@ -125,6 +125,10 @@ must_check bool endpoint_reader_read(
 	struct endpoint_reader *reader, void *bytes, size_t capacity, size_t *got, struct error *err);
 /** Just opened: will it read again, and throw away, what is before @offset? (BLB-5) */
 bool endpoint_reader_starts_over(const struct endpoint_reader *reader);
+
+/** The Content-Encoding under which the bytes came, which is never undone; "": none (BLB-9). Until it is closed. */
+const char *endpoint_reader_encoding(const struct endpoint_reader *reader);
+
 void endpoint_reader_close(struct endpoint_reader *reader);
 
 /* --- writing --------------------------------------------------------------------------------------------------- */

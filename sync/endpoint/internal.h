@@ -74,6 +74,7 @@ struct name_pages {
 
 struct endpoint_reader {
 	const struct endpoint_ops *ops;
+	const char *encoding; /* or NULL; the kind's own */
 };
 
 struct endpoint_writer {

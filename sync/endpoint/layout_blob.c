@@ -95,7 +95,7 @@ bool layout_blob_open(struct endpoint *endpoint, const char *repository, const s
 		return false;
 	posix_fadvise(job.fd, offset, 0, POSIX_FADV_SEQUENTIAL);
 	struct layout_reader *made = memory_new(1, sizeof *made);
-	*made = (struct layout_reader){{endpoint->ops}, layout, job.fd, blob->digest, offset, blob->size};
+	*made = (struct layout_reader){{endpoint->ops, NULL}, layout, job.fd, blob->digest, offset, blob->size};
 	*reader = &made->head;
 	return true;
 }

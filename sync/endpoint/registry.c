@@ -3,7 +3,6 @@
  */
 #include "sync/endpoint/internal.h"
 
-#include "base/limits.h"
 #include "base/memory.h"
 
 #include <string.h>
@@ -94,9 +93,7 @@ static void pages_free(struct name_pages *pages)
 static bool resolve_by_reading(
 	struct endpoint *endpoint, const char *repository, const char *tag, struct descriptor *root, struct error *err)
 {
-	auto_buf struct buf bytes;
-	buf_init(&bytes, LIMIT_MANIFEST_BYTES);
-	return registry_manifest_resolve(registry_of(endpoint), repository, tag, root, &bytes, err);
+	return registry_manifest_resolve(registry_of(endpoint), repository, tag, root, NULL, err);
 }
 
 static bool resolve(struct endpoint *endpoint, const char *repository, const char *reference, struct descriptor *root,
@@ -114,6 +111,9 @@ static bool resolve(struct endpoint *endpoint, const char *repository, const cha
 	}
 	if (!digest_is_empty(&asked))
 		found.digest = asked;
+	else
+		found.reference_name = memory_text(reference);
+	found.size = -1; /* MAN-12: what HEAD says of it is a hint, and wrong behind what compresses */
 	*root = found;
 	return true;
 }
@@ -178,7 +178,7 @@ static bool blob_open(struct endpoint *endpoint, const char *repository, const s
 	if (!registry_blob_open(registry_of(endpoint), repository, blob, offset, &opened, err))
 		return false;
 	struct registry_reader *made = memory_new(1, sizeof *made);
-	*made = (struct registry_reader){{&registry_ops}, opened};
+	*made = (struct registry_reader){{&registry_ops, blob_reader_encoding(opened)}, opened};
 	*reader = &made->head;
 	return true;
 }

@@ -1,9 +1,11 @@
 #include "sync/registry/internal.h"
 
 #include "base/memory.h"
+#include "base/str.h"
 #include "sync/registry/links.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* --- is it there ---------------------------------------------------------------------------------------------------
  */
@@ -42,7 +44,17 @@ struct blob_reader {
 	struct http_exchange *exchange; /* NULL: nothing is left to read */
 	int64_t skip;                   /* sent although we did not ask for it */
 	int64_t left;
+	char encoding[32]; /* "": none */
 };
+
+/* BLB-9: what is sent is what is hashed; a coding of its own is told only where that was wrong. */
+static void read_encoding(const struct http_exchange *exchange, char *out, size_t out_size)
+{
+	const char *encoding = http_header(exchange, "Content-Encoding", 0);
+	*out = '\0';
+	if (encoding && !str_is_nocase(encoding, "identity"))
+		str_sanitize(encoding, strlen(encoding), out, out_size);
+}
 
 /* BLB-2, BLB-5: what is about to come, judged before a byte of it is used. */
 static bool judge_reply(const struct http_exchange *exchange, const struct descriptor *blob, int64_t offset,
@@ -64,6 +76,11 @@ static bool judge_reply(const struct http_exchange *exchange, const struct descr
 		return error_set(err, ERR_CORRUPT, "%s: %" PRId64 " bytes, and not %" PRId64, http_what(exchange),
 			length, expected);
 	return true;
+}
+
+static bool blob_reader_explain(const struct blob_reader *reader, struct error *err)
+{
+	return *reader->encoding ? error_wrap(err, "sent with Content-Encoding %s", reader->encoding) : false;
 }
 
 static bool ask(struct registry *registry, const char *repository, const struct descriptor *blob, int64_t offset,
@@ -111,10 +128,16 @@ bool registry_blob_open(struct registry *registry, const char *repository, const
 	int status = reply_status(&reply);
 	if (status != 200 && (status != 206 || !ranged))
 		return reply_refused(registry, &reply, err);
-	if (!judge_reply(reply.exchange, blob, offset, &skip, err))
-		return false;
 	struct blob_reader *fresh = memory_new(1, sizeof *fresh);
-	*fresh = (struct blob_reader){.exchange = reply.exchange, .skip = skip, .left = blob->size - offset};
+	read_encoding(reply.exchange, fresh->encoding, sizeof fresh->encoding);
+	if (!judge_reply(reply.exchange, blob, offset, &skip, err)) {
+		blob_reader_explain(fresh, err);
+		free(fresh);
+		return false;
+	}
+	fresh->exchange = reply.exchange;
+	fresh->skip = skip;
+	fresh->left = blob->size - offset;
 	reply.exchange = NULL;
 	*reader = fresh;
 	return true;
@@ -165,7 +188,7 @@ static bool finish(struct blob_reader *reader, struct error *err)
 	return true;
 }
 
-bool blob_reader_read(struct blob_reader *reader, void *bytes, size_t capacity, size_t *got, struct error *err)
+static bool read_next(struct blob_reader *reader, void *bytes, size_t capacity, size_t *got, struct error *err)
 {
 	*got = 0;
 	if (!reader->exchange)
@@ -177,6 +200,16 @@ bool blob_reader_read(struct blob_reader *reader, void *bytes, size_t capacity, 
 		return false;
 	reader->left -= (int64_t)*got;
 	return reader->left > 0 || finish(reader, err);
+}
+
+bool blob_reader_read(struct blob_reader *reader, void *bytes, size_t capacity, size_t *got, struct error *err)
+{
+	return read_next(reader, bytes, capacity, got, err) || blob_reader_explain(reader, err);
+}
+
+const char *blob_reader_encoding(const struct blob_reader *reader)
+{
+	return reader->encoding;
 }
 
 void blob_reader_close(struct blob_reader *reader)

@@ -42,6 +42,7 @@ struct registry {
 	struct pace pace;        /* a limit that one request met is one for all (ERR-10) */
 	struct waitqueue pacing; /* who waits for the one that goes first behind a pause */
 	size_t blob_places;      /* as configured */
+	size_t manifest_bytes_most;
 	struct notices notices;
 	struct referrers_api {
 		enum { REFERRERS_API_UNKNOWN, REFERRERS_API_THERE, REFERRERS_API_ABSENT } state;

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/str.h"
 #include "oci/mediatype.h"
+#include "oci/reference.h"
 
 #include <string.h>
 
@@ -118,7 +119,7 @@ bool registry_manifest_head(struct registry *registry, const char *repository, c
 	int status = reply_status(&reply);
 	if (get_tells_more(registry, &reply)) {
 		auto_buf struct buf bytes;
-		buf_init(&bytes, LIMIT_MANIFEST_BYTES);
+		buf_init(&bytes, registry->manifest_bytes_most);
 		return resolve(registry, repository, reference, status == 401, descriptor, &bytes, err);
 	}
 	if (status != 200)
@@ -130,11 +131,28 @@ bool registry_manifest_head(struct registry *registry, const char *repository, c
 	return true;
 }
 
+/* MAN-13: a proxy cache may know an index by its tag alone; what comes must be what was wanted. */
+static bool get_by_digest_or_tag(struct registry *registry, const char *repository, const struct descriptor *wanted,
+	struct buf *bytes, struct reply *reply, struct error *err)
+{
+	struct error why;
+	if (get(registry, repository, wanted->digest.text, false, bytes, reply, &why))
+		return true;
+	const char *tag = wanted->reference_name;
+	if (why.kind == ERR_NOT_FOUND && tag && reference_is_tag(tag)) {
+		reply_release(reply);
+		return get(registry, repository, tag, false, bytes, reply, err);
+	}
+	if (err)
+		*err = why;
+	return false;
+}
+
 bool registry_manifest_get(struct registry *registry, const char *repository, const struct descriptor *wanted,
 	struct buf *bytes, char **media_type, struct error *err)
 {
 	auto_reply struct reply reply = {0};
-	if (!get(registry, repository, wanted->digest.text, false, bytes, &reply, err))
+	if (!get_by_digest_or_tag(registry, repository, wanted, bytes, &reply, err))
 		return false;
 	if (wanted->size >= 0 && (int64_t)bytes->length != wanted->size)
 		return error_set(err, ERR_CORRUPT, "%s: %zu bytes, and not %lld", http_what(reply.exchange),
@@ -148,7 +166,9 @@ bool registry_manifest_get(struct registry *registry, const char *repository, co
 bool registry_manifest_resolve(struct registry *registry, const char *repository, const char *tag,
 	struct descriptor *descriptor, struct buf *bytes, struct error *err)
 {
-	return resolve(registry, repository, tag, false, descriptor, bytes, err);
+	auto_buf struct buf own;
+	buf_init(&own, registry->manifest_bytes_most);
+	return resolve(registry, repository, tag, false, descriptor, bytes ? bytes : &own, err);
 }
 
 /* --- putting -------------------------------------------------------------------------------------------------------
@@ -177,11 +197,38 @@ static bool confirm(struct registry *registry, const char *repository, const cha
 	if (told)
 		return same || altered(what, err);
 	auto_buf struct buf bytes;
-	buf_init(&bytes, LIMIT_MANIFEST_BYTES);
+	buf_init(&bytes, registry->manifest_bytes_most);
 	if (!resolve(registry, repository, reference, false, &stored, &bytes, err))
 		return error_wrap(err, "%s: not confirmed", what);
 	descriptor_release(&stored);
 	return digest_check(digest, buf_peek(&bytes), bytes.length, NULL) || altered(what, err);
+}
+
+/* A tag that cannot be moved, in the words of those who have such (MAN-24). */
+static bool sounds_immutable(const struct error *err)
+{
+	return err->http_status == 409 || err->http_status == 412 || strcasestr(err->text, "immutable") ||
+	       strcasestr(err->text, "already exists") || strcasestr(err->text, "already_exists");
+}
+
+/*
+ * MAN-24: an immutable tag may refuse even what it points to already, as when the reply to a PUT was lost and it is
+ * tried again: then all is well. Else it is left where it is, and that is said.
+ */
+static bool settle_refusal(struct registry *registry, const char *repository, const char *reference,
+	const struct digest *digest, struct error *err)
+{
+	struct descriptor stored = {0};
+	struct error why;
+	bool is_tag = !strchr(reference, ':');
+	if (!is_tag || err->kind != ERR_DENIED || !sounds_immutable(err) ||
+		!registry_manifest_head(registry, repository, reference, &stored, &why))
+		return false;
+	bool same = digest_equal(&stored.digest, digest), other = !digest_is_empty(&stored.digest) && !same;
+	if (other)
+		error_wrap(err, "the tag %s is immutable, and stays at %s", reference, stored.digest.text);
+	descriptor_release(&stored);
+	return same;
 }
 
 bool registry_manifest_put(struct registry *registry, const char *repository, const char *reference,
@@ -204,8 +251,15 @@ bool registry_manifest_put(struct registry *registry, const char *repository, co
 	if (!registry_call(registry, &call, &reply, err))
 		return false;
 	const char *what = http_what(reply.exchange);
-	if (!is_put(reply_status(&reply)))
-		return reply_write_refused(registry, &reply, err);
+	if (!is_put(reply_status(&reply))) {
+		struct error refusal;
+		reply_write_refused(registry, &reply, &refusal);
+		if (settle_refusal(registry, repository, reference, digest, &refusal))
+			return true;
+		if (err)
+			*err = refusal;
+		return false;
+	}
 	struct digest said;
 	if (digest_header(&reply, &said) && said.algorithm == digest->algorithm)
 		return digest_equal(&said, digest) || altered(what, err);

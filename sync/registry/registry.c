@@ -1,5 +1,6 @@
 #include "sync/registry/internal.h"
 
+#include "base/limits.h"
 #include "base/memory.h"
 #include "oci/reference.h"
 #include "sync/registry/authfile.h"
@@ -50,6 +51,8 @@ struct registry *registry_new(struct http *http, const struct registry_options *
 	registry->upload_hosts = copy_places(options->upload_hosts, options->upload_host_count);
 	registry->upload_host_count = options->upload_host_count;
 	registry->blob_places = options->blob_slots ? options->blob_slots : BLOB_SLOTS;
+	registry->manifest_bytes_most =
+		options->manifest_bytes_most ? options->manifest_bytes_most : LIMIT_MANIFEST_BYTES;
 	gate_init(&registry->blobs, registry->blob_places);
 	gate_init(&registry->metadata, options->metadata_slots ? options->metadata_slots : METADATA_SLOTS);
 	pace_init(&registry->pace, registry->metadata.limit);

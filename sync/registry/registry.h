@@ -34,8 +34,9 @@ struct registry_options {
 	size_t realm_count;
 	char *const *upload_hosts; /* likewise: where uploads may be sent to, without credentials (T-14) */
 	size_t upload_host_count;
-	size_t blob_slots;     /* 0: 8 */
-	size_t metadata_slots; /* 0: 16 */
+	size_t blob_slots;          /* 0: 8 */
+	size_t metadata_slots;      /* 0: 16 */
+	size_t manifest_bytes_most; /* 0: LIMIT_MANIFEST_BYTES; what a HEAD that is answered by GET may bring */
 };
 
 /** All texts are copied; @http and @credentials stay the caller's and outlive the registry. */
@@ -85,7 +86,8 @@ must_check bool registry_manifest_head(struct registry *registry, const char *re
 	struct descriptor *descriptor, struct error *err);
 
 /**
- * GET the manifest @wanted, by its digest; its bytes are verified against digest and, if wanted->size >= 0, size.
+ * GET the manifest @wanted, by its digest, or, where that is not found, by the tag that is its reference_name (MAN-13);
+ * its bytes are verified against digest and, if wanted->size >= 0, size.
  * *media_type is what the reply said (new memory, may be NULL). ERR_NOT_FOUND; ERR_CORRUPT; ERR_TOO_LARGE.
  */
 must_check bool registry_manifest_get(struct registry *registry, const char *repository,
@@ -93,14 +95,15 @@ must_check bool registry_manifest_get(struct registry *registry, const char *rep
 
 /**
  * GET by tag where HEAD did not tell a digest: *descriptor gets the digest computed (and, if Docker-Content-Digest is
- * there, compared: MAN-8), size and type. Errors as registry_manifest_get().
+ * there, compared: MAN-8), size and type; @bytes (or NULL) what was read. Errors as registry_manifest_get().
  */
 must_check bool registry_manifest_resolve(struct registry *registry, const char *repository, const char *tag,
 	struct descriptor *descriptor, struct buf *bytes, struct error *err);
 
 /**
  * PUT @bytes at @reference (tag or digest text) as @media_type. @digest is theirs: a Docker-Content-Digest that
- * differs is ERR_PROTOCOL; without one the result is confirmed by HEAD (MAN-21). ERR_DENIED also for 4xx refusals.
+ * differs is ERR_PROTOCOL; without one the result is confirmed by HEAD (MAN-21). ERR_DENIED also for 4xx refusals; of
+ * an immutable tag that points to it already, it is none (MAN-24).
  */
 must_check bool registry_manifest_put(struct registry *registry, const char *repository, const char *reference,
 	const char *media_type, const void *bytes, size_t length, const struct digest *digest, struct error *err);
@@ -165,6 +168,10 @@ must_check bool blob_reader_read(
 	struct blob_reader *reader, void *bytes, size_t capacity, size_t *got, struct error *err);
 /** Just opened: will it read again, and throw away, what is before the offset? */
 bool blob_reader_starts_over(const struct blob_reader *reader);
+
+/** The Content-Encoding that it came with, which is never undone (BLB-9): why its bytes may be wrong; "": none. */
+const char *blob_reader_encoding(const struct blob_reader *reader);
+
 void blob_reader_close(struct blob_reader *reader);
 
 struct blob_upload;

@@ -1,4 +1,4 @@
-/* covers: BLB-1, BLB-2, BLB-4, BLB-5, BLB-11, BLB-12, UPL-1, RED-7, T-4 */
+/* covers: BLB-1, BLB-2, BLB-4, BLB-5, BLB-9, BLB-11, BLB-12, UPL-1, RED-7, T-4 */
 /* covers: UPL-2, UPL-5, UPL-6, UPL-9, UPL-10, UPL-19, UPL-21, UPL-22, TOK-3, TOK-5, TOK-14, T-14, T-45 */
 #include "model.h"
 
@@ -75,6 +75,7 @@ struct reading {
 	size_t capacity;
 	const char *bytes; /* what arrives */
 	enum error_kind kind;
+	const char *says; /* in the error; NULL: not looked at */
 };
 
 static void read_blob(struct model *model)
@@ -89,7 +90,7 @@ static void read_blob(struct model *model)
 			used += got;
 	blob_reader_close(reader);
 	bytes[used] = '\0';
-	if (err.kind != want->kind || !str_is(bytes, want->bytes))
+	if (err.kind != want->kind || !str_is(bytes, want->bytes) || (want->says && !strstr(err.text, want->says)))
 		fail_msg("%s %s: %s", error_kind_name(err.kind), bytes, err.text);
 }
 
@@ -117,6 +118,11 @@ static void reader_gives_exactly_what_was_asked_for(void **state)
 		{{0, 20, "012345678", ERR_UNAVAILABLE}, "", 200, "Transfer-Encoding: chunked", "012345678",
 			"too short"},
 		{{0, 20, "", ERR_CORRUPT}, "", 200, "Transfer-Encoding: chunked", "0123456789x", "too long"},
+		{{0, 20, BYTES, ERR_NONE}, "", 200, "Content-Encoding: gzip", BYTES, "never undone (BLB-9)"},
+		{{0, 20, "", ERR_CORRUPT, "sent with Content-Encoding x-gzip: GET"}, "", 200,
+			"Content-Encoding: x-gzip", "0123456789x", "and told where that is wrong"},
+		{{0, 20, "", ERR_CORRUPT, "GET https"}, "", 200, "Content-Encoding: Identity", "0123456789x",
+			"no coding"},
 		{{0, 20, "", ERR_NOT_FOUND}, "", 404, NULL, "", "not there"},
 		{{0, 20, "", ERR_UNAVAILABLE}, "", 500, NULL, "", "one attempt: the reader resumes"},
 	};

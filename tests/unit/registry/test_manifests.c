@@ -1,4 +1,5 @@
-/* covers: MAN-2, MAN-4, MAN-5, MAN-8, MAN-9, MAN-11, MAN-14, MAN-19, MAN-21, ERR-2, ERR-13, T-28 */
+/* covers: MAN-2, MAN-4, MAN-5, MAN-8, MAN-9, MAN-10, MAN-11, MAN-13, MAN-14, MAN-19, MAN-21, MAN-24, ERR-2, ERR-13,
+ * T-28, T-50 */
 #include "model.h"
 
 #include "base/limits.h"
@@ -7,6 +8,9 @@
 #define OTHER_BODY "{\"schemaVersion\":1}"
 #define TYPE       "application/vnd.oci.image.manifest.v1+json"
 #define OTHER      "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define SHA512_OF_NOTHING                                                                                              \
+	"Docker-Content-Digest: sha512:cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce"               \
+	"47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e"
 #define PING_ROW                                                                                                       \
 	{                                                                                                              \
 		"GET https://r.test/v2/", "", 200,                                                                     \
@@ -64,9 +68,7 @@ static void resolve(struct model *model)
 {
 	struct error err = {.kind = ERR_NONE};
 	struct descriptor got;
-	auto_buf struct buf bytes;
-	buf_init(&bytes, LIMIT_MANIFEST_BYTES);
-	bool ok = registry_manifest_resolve(model->registry, "a/b", "1", &got, &bytes, &err);
+	bool ok = registry_manifest_resolve(model->registry, "a/b", "1", &got, NULL, &err);
 	check(model->data, ok, &got, &err);
 }
 
@@ -175,6 +177,7 @@ static void pinned_manifest_is_that_or_nothing(void **state)
 		{{.kind = ERR_NONE, .size = 19}, BODY, says, 200},
 		{{.kind = ERR_NONE, .size = -1}, BODY, says, 200},
 		{{.kind = ERR_NONE, .size = 19}, BODY, "Docker-Content-Digest: " OTHER, 200},
+		{{.kind = ERR_NONE, .size = 19}, BODY, SHA512_OF_NOTHING, 200}, /* MAN-10 */
 		{{.kind = ERR_CORRUPT, .size = 20}, BODY, says, 200},
 		{{.kind = ERR_CORRUPT, .size = 19}, OTHER_BODY, says, 200},
 		{{.kind = ERR_CORRUPT, .size = -1}, OTHER_BODY, says, 200},
@@ -253,12 +256,72 @@ static void refused_put_is_a_refusal_whatever_its_status(void **state)
 	static const struct {
 		int status;
 		enum error_kind kind;
-	} rows[] = {{400, ERR_DENIED}, {403, ERR_DENIED}, {404, ERR_DENIED}, {409, ERR_DENIED}, {413, ERR_DENIED},
-		{415, ERR_DENIED}, {405, ERR_UNSUPPORTED}};
+	} rows[] = {{400, ERR_DENIED}, {403, ERR_DENIED}, {404, ERR_DENIED}, {413, ERR_DENIED}, {415, ERR_DENIED},
+		{405, ERR_UNSUPPORTED}};
 	(void)state;
 	for (size_t i = 0; i < array_count(rows); i++)
 		PUT_STORY(WANT(rows[i].kind, .error = "PUT https://r.test/v2/a/b/manifests/1: 4"),
 			{PUT_1, NULL, rows[i].status, {NULL}});
+}
+
+/* MAN-24: it may refuse what it points to already; what it points to else is told, and nothing more is sent. */
+static void refusal_of_an_immutable_tag_is_settled_by_asking(void **state)
+{
+	static const struct {
+		int status;
+		const char *words;
+	} rows[] = {
+		{400, "{\"errors\":[{\"code\":\"TAG_INVALID\",\"message\":\"cannot be overwritten because the tag is "
+		      "immutable.\"}]}"},
+		{403, "{\"errors\":[{\"code\":\"DENIED\",\"message\":\"TAG_ALREADY_EXISTS\"}]}"},
+		{409, ""},
+		{412, "{\"errors\":[{\"code\":\"PRECONDITION\",\"message\":\"configured as immutable\"}]}"},
+	};
+	(void)state;
+	for (size_t i = 0; i < array_count(rows); i++) {
+		PUT_STORY(WANT(ERR_NONE), {PUT_1, NULL, rows[i].status, {NULL}, rows[i].words},
+			{HEAD_1, NULL, 200, {says}});
+		PUT_STORY(WANT(ERR_DENIED,
+				  .error = "the tag 1 is immutable, and stays at " OTHER ": PUT https://r.test/"),
+			{PUT_1, NULL, rows[i].status, {NULL}, rows[i].words},
+			{HEAD_1, NULL, 200, {"Docker-Content-Digest: " OTHER}});
+		PUT_STORY(WANT(ERR_DENIED, .error = "PUT https://r.test/v2/a/b/manifests/1: 4"),
+			{PUT_1, NULL, rows[i].status, {NULL}, rows[i].words}, {HEAD_1, NULL, 404, {NULL}});
+	}
+}
+
+/* --- proxy caches --------------------------------------------------------------------------------------------------
+ */
+
+static void get_by_digest_of_a_tag(struct model *model)
+{
+	const struct want *want = model->data;
+	struct error err = {.kind = ERR_NONE};
+	struct descriptor wanted = {.digest = digest, .size = -1, .reference_name = (char *)(uintptr_t)want->type};
+	auto_buf struct buf bytes;
+	auto_free char *type = NULL;
+	buf_init(&bytes, 100);
+	bool ok = registry_manifest_get(model->registry, "a/b", &wanted, &bytes, &type, &err);
+	if (ok != (want->kind == ERR_NONE) || err.kind != want->kind)
+		fail_msg("%s: %s", error_kind_name(err.kind), err.text);
+}
+
+/* MAN-13: by its tag it is found where by its digest it is not; another than that which was asked for is refused. */
+static void index_that_is_known_by_its_tag_alone_is_found(void **state)
+{
+	auto_free char *url = memory_format("GET https://r.test/v2/a/b/manifests/%s", digest.text);
+	const struct row same[] = {PING_ROW, {url, NULL, 404, {NULL}}, {GET_1, NULL, 200, {NULL}, BODY}};
+	const struct row other[] = {PING_ROW, {url, NULL, 404, {NULL}}, {GET_1, NULL, 200, {NULL}, OTHER_BODY}};
+	const struct row absent[] = {PING_ROW, {url, NULL, 404, {NULL}}, {GET_1, NULL, 404, {NULL}}};
+	const struct row refused[] = {PING_ROW, {url, NULL, 403, {NULL}}};
+	const struct row pinned[] = {PING_ROW, {url, NULL, 404, {NULL}}};
+	(void)state;
+	PLAY(get_by_digest_of_a_tag, NULL, same, WANT(ERR_NONE, .type = "1"));
+	PLAY(get_by_digest_of_a_tag, NULL, other, WANT(ERR_CORRUPT, .type = "1"));
+	PLAY(get_by_digest_of_a_tag, NULL, absent, WANT(ERR_NOT_FOUND, .type = "1"));
+	PLAY(get_by_digest_of_a_tag, NULL, refused, WANT(ERR_DENIED, .type = "1"));
+	PLAY(get_by_digest_of_a_tag, NULL, pinned, WANT(ERR_NOT_FOUND));
+	PLAY(get_by_digest_of_a_tag, NULL, pinned, WANT(ERR_NOT_FOUND, .type = "docker.io/a/b:1"));
 }
 
 int main(void)
@@ -276,6 +339,8 @@ int main(void)
 		cmocka_unit_test(manifest_that_the_registry_altered_is_told),
 		cmocka_unit_test(put_without_a_digest_in_the_reply_is_confirmed),
 		cmocka_unit_test(refused_put_is_a_refusal_whatever_its_status),
+		cmocka_unit_test(refusal_of_an_immutable_tag_is_settled_by_asking),
+		cmocka_unit_test(index_that_is_known_by_its_tag_alone_is_found),
 	};
 	return cmocka_run_group_tests(tests, compute_digest, NULL);
 }
