@@ -15,6 +15,7 @@ struct inspection {
 	struct place place;
 	struct platform wish;
 	bool wished, as_json;
+	size_t manifest_bytes_most;
 	struct endpoint *endpoint;
 	const char *repository;
 	struct descriptor root, image;
@@ -31,7 +32,7 @@ static bool read_manifest(
 {
 	auto_buf struct buf bytes;
 	auto_free char *media_type = NULL;
-	buf_init(&bytes, LIMIT_MANIFEST_BYTES);
+	buf_init(&bytes, in->manifest_bytes_most);
 	return endpoint_manifest(in->endpoint, in->repository, wanted, &bytes, &media_type, err) &&
 	       manifest_parse(
 		       bytes.data, bytes.length, wanted->media_type ? wanted->media_type : media_type, manifest, err);
@@ -100,6 +101,7 @@ static bool is_as_wished(const struct inspection *in, struct error *err)
 static bool inspect(struct run *run, struct inspection *in, struct error *err)
 {
 	const char *reference;
+	in->manifest_bytes_most = run_manifest_bytes_most(run);
 	if (!place_open_source(run, &in->place, &in->endpoint, &in->repository, &reference, err) ||
 		!endpoint_resolve_source(in->endpoint, in->repository, reference, &in->root, err) ||
 		!read_manifest(in, &in->root, &in->root_manifest, err) || !choose_image(in, err))

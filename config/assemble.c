@@ -360,6 +360,7 @@ void assemble_config(struct node *root, const char *folder, struct config *confi
 	config->keep_runs = number_of(root, "keep-runs", 0);
 	const struct node *limits = node_get(root, "limits");
 	config->images_in_flight = number_of(limits, "images-in-flight", 0);
+	config->manifest_mib = number_of(limits, "manifest-mib", 0);
 	config->connect_timeout_ms = number_of(limits, "connect-timeout", 0);
 	config->stall_timeout_ms = number_of(limits, "stall-timeout", 0);
 	config->helper_timeout_ms = number_of(limits, "helper-timeout", 0);

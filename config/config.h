@@ -82,7 +82,7 @@ struct config {
 	size_t repository_count;
 	int64_t keep_runs;
 	/* limits of one run */
-	int64_t images_in_flight;
+	int64_t images_in_flight, manifest_mib;
 	int64_t connect_timeout_ms, stall_timeout_ms, helper_timeout_ms;
 };
 

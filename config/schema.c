@@ -31,6 +31,8 @@ static const struct schema platforms = {.form = SCHEMA_LIST, .item = &platform};
 static const struct schema slots = {.form = SCHEMA_NUMBER, .minimum = 1, .maximum = 256};
 static const struct schema images = {.form = SCHEMA_NUMBER, .minimum = 1, .maximum = 1024};
 static const struct schema runs = {.form = SCHEMA_NUMBER, .minimum = 1, .maximum = 10000};
+/* MAN-20: all manifests of one image have 64 MiB at most. */
+static const struct schema mebibytes = {.form = SCHEMA_NUMBER, .minimum = 1, .maximum = 64};
 static const struct schema timeout = {.form = SCHEMA_DURATION, .minimum = SECONDS, .maximum = HOURS};
 
 /* --- keys ------------------------------------------------------------------------------------------------------ */
@@ -138,6 +140,10 @@ static const struct schema repositories = {.form = SCHEMA_LIST, .item = &reposit
 
 static const struct schema_key limits_keys[] = {
 	{.name = "images-in-flight", .value = &images, .fallback = "32", .help = "Images worked on at a time"},
+	{.name = "manifest-mib",
+		.value = &mebibytes,
+		.fallback = "8",
+		.help = "The largest manifest that is read, in MiB; most registries take no more than 4"},
 	{.name = "connect-timeout",
 		.value = &timeout,
 		.fallback = "30s",

@@ -5,6 +5,7 @@
 #include "sync/mirror/image.h"
 
 #include "base/log.h"
+#include "base/str.h"
 
 static bool check_layer(struct image *image, const struct descriptor *layer, const struct digest *diff_id,
 	size_t position, struct error *err)
@@ -47,6 +48,20 @@ static bool has_layers(const struct manifest *manifest)
 	return false;
 }
 
+/* LYR-15: who chooses by the index gets what the config says. */
+static void warn_of_another_platform(
+	const struct image *image, const struct descriptor *child, const struct platform *platform)
+{
+	char said[100], is[100], name[24];
+	if (platform_is_empty(&child->platform) || platform_is_empty(platform) ||
+		(str_is(child->platform.os, platform->os) &&
+			str_is(child->platform.architecture, platform->architecture)))
+		return;
+	log_warning("%s: its index says that %s is for %s, and the image's own config says %s; copied as it is",
+		image->name, digest_short(&child->digest, name), platform_format(&child->platform, said),
+		platform_format(platform, is));
+}
+
 /* `platforms` chooses in an index; an image that is none has one platform, and is copied as it is. */
 static void warn_of_platform(
 	const struct image *image, const struct manifest *manifest, const struct platform *platform)
@@ -62,13 +77,15 @@ static void warn_of_platform(
 }
 
 static bool check_manifest(
-	struct image *image, const struct manifest *manifest, const struct content *content, struct error *err)
+	struct image *image, const struct tree_manifest *node, const struct content *content, struct error *err)
 {
+	const struct manifest *manifest = &node->manifest;
 	struct image_config config;
 	if (!image_config_parse(content->bytes, content->length, &config, err))
 		return error_wrap(err, "config");
 	bool ok = true;
 	warn_of_platform(image, manifest, &config.platform);
+	warn_of_another_platform(image, &node->descriptor, &config.platform);
 	if (config.diff_id_count != manifest->layer_count) {
 		if (has_layers(manifest)) /* LYR-8 */
 			ok = error_set(err, ERR_CORRUPT, "config: %zu diff_ids for %zu layers", config.diff_id_count,
@@ -84,8 +101,7 @@ static bool check_manifest(
 bool image_check_diff_ids(struct image *image, struct error *err)
 {
 	for (size_t i = 0; i < image->tree.manifest_count; i++)
-		if (image->configs[i] &&
-			!check_manifest(image, &image->tree.manifests[i].manifest, image->configs[i], err))
+		if (image->configs[i] && !check_manifest(image, &image->tree.manifests[i], image->configs[i], err))
 			return false;
 	return true;
 }

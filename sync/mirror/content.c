@@ -102,15 +102,6 @@ static void use(struct entry *entry)
 	list_remove(&entry->unused);
 }
 
-const struct content *content_peek(struct run *run, const struct digest *digest)
-{
-	struct entry *entry = find(run->contents, digest);
-	if (!entry || entry->state != ENTRY_READY)
-		return NULL;
-	use(entry);
-	return &entry->content;
-}
-
 /* --- fetching -------------------------------------------------------------------------------------------------------
  */
 
@@ -121,6 +112,9 @@ static bool fetch_manifest(struct run *run, struct endpoint *source, const char 
 	const struct descriptor *wanted, struct buf *bytes, char **media_type, struct error *err)
 {
 	(void)run;
+	if (wanted->size > (int64_t)bytes->maximum)
+		return error_set(err, ERR_TOO_LARGE, "a manifest of %lld bytes, more than %zu", (long long)wanted->size,
+			bytes->maximum);
 	return endpoint_manifest(source, repository, wanted, bytes, media_type, err);
 }
 
@@ -141,8 +135,13 @@ static bool read_whole(struct endpoint *source, const char *repository, const st
 		if (!ok)
 			break;
 	}
+	if (ok && !digest_check(&wanted->digest, bytes->data, bytes->length, err)) {
+		ok = false;
+		if (*endpoint_reader_encoding(reader))
+			error_wrap(err, "sent with Content-Encoding %s", endpoint_reader_encoding(reader));
+	}
 	endpoint_reader_close(reader);
-	return ok && digest_check(&wanted->digest, bytes->data, bytes->length, err);
+	return ok;
 }
 
 /* A config is a blob: it has its place at the host as any other. */
@@ -195,8 +194,10 @@ static void fill(struct run *run, struct entry *entry, fetcher fetch, struct end
 {
 	auto_buf struct buf bytes;
 	char *media_type = NULL;
-	buf_init(&bytes, LIMIT_CONFIG_BYTES);
-	if (fetch(run, source, repository, wanted, &bytes, &media_type, &entry->err)) {
+	buf_init(&bytes, fetch == fetch_manifest ? run->manifest_bytes_most : LIMIT_CONFIG_BYTES);
+	bool ok = wanted->data ? buf_append(&bytes, wanted->data, (size_t)wanted->size, &entry->err) /* BLB-13 */
+			       : fetch(run, source, repository, wanted, &bytes, &media_type, &entry->err);
+	if (ok) {
 		entry->state = ENTRY_READY;
 		entry->content.bytes = (unsigned char *)buf_take(&bytes, &entry->content.length);
 		entry->content.media_type = media_type;
@@ -207,6 +208,19 @@ static void fill(struct run *run, struct entry *entry, fetcher fetch, struct end
 		HASH_DEL(run->contents->entries, entry); /* who asks from now on tries anew */
 	}
 	waitqueue_wake_all(&entry->waiting);
+}
+
+const struct content *content_peek(struct run *run, const struct descriptor *wanted)
+{
+	struct entry *entry = find(run->contents, &wanted->digest);
+	if (!entry && wanted->data) {
+		entry = add(run->contents, &wanted->digest);
+		fill(run, entry, NULL, NULL, NULL, wanted);
+	}
+	if (!entry || entry->state != ENTRY_READY)
+		return NULL;
+	use(entry);
+	return &entry->content;
 }
 
 /* Who asks for another size than it has lies, whether it was fetched for him or for another (T-32). */
@@ -226,6 +240,8 @@ static bool lend(struct content_cache *cache, struct entry *entry, const struct 
 static bool get(struct run *run, fetcher fetch, struct endpoint *source, const char *repository,
 	const struct descriptor *wanted, const struct content **content, struct error *err)
 {
+	if (!descriptor_check_data(wanted, err))
+		return false;
 	for (;;) {
 		struct entry *entry = find(run->contents, &wanted->digest);
 		bool mine = !entry;

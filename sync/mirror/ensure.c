@@ -104,6 +104,16 @@ static const struct holder *neighbour(const struct want *want)
 	return NULL;
 }
 
+/* Where to mount it from: a repository that has it, or, at its own registry, the source (PSH-8). NULL: nowhere. */
+static const char *mountable_from(const struct want *want)
+{
+	const struct holder *near = neighbour(want);
+	const struct blob_source *source = want->ensure->source;
+	if (near || source->endpoint != want->endpoint || str_is(source->repository, want->repository))
+		return near ? near->repository : NULL;
+	return source->repository;
+}
+
 /* True: settled, one way or the other. False: it cannot be mounted from there. */
 static bool try_mount(struct want *want, const char *from)
 {
@@ -146,13 +156,13 @@ static void try_remembered_mount(struct want *want)
 static void look(struct want *want)
 {
 	const struct ensure *e = want->ensure;
-	const struct holder *near = neighbour(want);
+	const char *near = mountable_from(want);
 	bool present = false;
 	struct error err;
 	char name[24];
 	want->stale = false;
 	want->looked_at = e->blob->transfers;
-	if (near && !endpoint_is_layout(want->endpoint) && try_mount(want, near->repository))
+	if (near && !endpoint_is_layout(want->endpoint) && try_mount(want, near))
 		return; /* a layout has one store for all: there, just look */
 	if (!endpoint_blob_present(want->endpoint, want->repository, e->descriptor, &present, &err)) {
 		/* UPL-1: what the question was refused for may not hold for the answer: the upload tells. */
@@ -226,7 +236,7 @@ static void choose_source(struct ensure *e, struct transfer *transfer)
 {
 	transfer->source = e->source->endpoint;
 	transfer->repository = e->source->repository;
-	transfer->memory = content_peek(e->run, &e->descriptor->digest);
+	transfer->memory = content_peek(e->run, e->descriptor);
 	if (transfer->memory || !e->blob->crossed || e->blob->no_reading_back)
 		return;
 	for (size_t i = 0; i < e->blob->holder_count; i++) {

@@ -45,11 +45,22 @@ static void fail_open_targets(struct image *image, const char *stage, enum side 
 /* --- looking up -----------------------------------------------------------------------------------------------------
  */
 
+static bool resolve_source(struct image *image)
+{
+	return endpoint_resolve_source(
+		image->job->what.source, image->repository, image->reference, &image->root, &image->source_err);
+}
+
+/* MAN-13: a proxy cache lists what it has not fetched yet; being asked may be what makes it fetch. */
 static void look_at_source(void *argument)
 {
 	struct image *image = argument;
-	(void)!endpoint_resolve_source(
-		image->job->what.source, image->repository, image->reference, &image->root, &image->source_err);
+	bool listed = !image->job->what.reference && !endpoint_is_layout(image->job->what.source);
+	if (resolve_source(image) || image->source_err.kind != ERR_NOT_FOUND || !listed ||
+		!task_sleep(PROXY_FETCHES_MS, &image->source_err))
+		return;
+	if (resolve_source(image))
+		image->source_err = (struct error){.kind = ERR_NONE};
 }
 
 static void look_at_target(void *argument)
@@ -174,6 +185,14 @@ static bool keep_config(struct image *image, const struct descriptor *blob, stru
 	return true;
 }
 
+/* PSH-8: in its own repository an image gets another tag, and nothing is carried. */
+bool image_target_is_at_home(const struct image_target *target)
+{
+	const struct image *image = target->image;
+	return target->endpoint == image->job->what.source && !endpoint_is_layout(target->endpoint) &&
+	       str_is(target->repository, image->repository);
+}
+
 static void blob_task(void *argument)
 {
 	struct blob_task *task = argument;
@@ -192,7 +211,7 @@ static void blob_task(void *argument)
 	}
 	for (size_t i = 0; i < image->target_count && count < array_count(wants); i++) {
 		struct image_target *target = &image->targets[i];
-		if (!image_target_is_open(target))
+		if (!image_target_is_open(target) || image_target_is_at_home(target))
 			continue;
 		of[count] = target;
 		wants[count++] = (struct want){
@@ -200,7 +219,8 @@ static void blob_task(void *argument)
 	}
 	struct blob_source source = {
 		image->job->what.source, image->repository, image->name, image->job->what.verify_layers};
-	blob_ensure(image->run, &source, task->blob, wants, count);
+	if (count > 0)
+		blob_ensure(image->run, &source, task->blob, wants, count);
 	for (size_t i = 0; i < count; i++)
 		of[i]->sent_bytes += wants[i].sent_bytes;
 }
@@ -463,6 +483,17 @@ static void set_target(struct image *image, struct image_target *target, const s
 		endpoint_reference(from->endpoint, target->repository, target->tag ? target->tag : image->reference);
 }
 
+/* REF-4: the specification promises no more than 255 characters; said once for each entry. */
+static void warn_of_long_name(struct job *job, const struct image_target *target)
+{
+	size_t length = strlen(endpoint_name(target->endpoint)) + 1 + strlen(target->repository);
+	if (job->warned_of_length || endpoint_is_layout(target->endpoint) || length <= REFERENCE_NAME_MAX)
+		return;
+	job->warned_of_length = true;
+	log_warning("%s has a name of %zu characters; more than %d are not portable, and registries may refuse it",
+		target->name, length, REFERENCE_NAME_MAX);
+}
+
 bool image_start(struct job *job, const char *repository, const char *reference, struct error *err)
 {
 	struct image *image = memory_new(1, sizeof *image);
@@ -476,6 +507,8 @@ bool image_start(struct job *job, const char *repository, const char *reference,
 	image->targets = memory_new(image->target_count, sizeof *image->targets);
 	for (size_t i = 0; i < image->target_count; i++)
 		set_target(image, &image->targets[i], &job->what.targets[i]);
+	for (size_t i = 0; i < image->target_count; i++)
+		warn_of_long_name(job, &image->targets[i]);
 	job->run->images_found++;
 	if (group_spawn(&job->run->images, image_task, image, err))
 		return true;

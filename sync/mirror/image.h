@@ -40,6 +40,9 @@ static inline bool image_target_is_open(const struct image_target *target)
 	return !target->unchanged && !target->written && outcome_is_well(&target->outcome);
 }
 
+/** image.c: is it the very repository that the image comes from? Then it has all but the tag. */
+bool image_target_is_at_home(const struct image_target *target);
+
 /**
  * check.c: compare what is known of each layer's diff_id with the image's own config (LYR-8, LYR-9). ERR_CORRUPT,
  * ERR_TOO_LARGE: a layer that cannot be decoded; ERR_CANCELED. Waits for the store.

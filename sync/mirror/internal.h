@@ -25,6 +25,7 @@ enum {
 	CHUNKS_PER_RUN = 64,
 	CHUNK_BYTES = 256 * 1024,
 	SLOW_TARGET_MS = 10000,
+	PROXY_FETCHES_MS = 1000,  /* MAN-13: before what a proxy cache did not find is asked for again */
 	KNOWN_BLOBS = 16384,      /* P6: what a run remembers of blobs it is not using */
 	HOLDERS_PER_BLOB = 64,    /* and of who has one; forgetting costs a HEAD */
 	CONTENT_BYTES = 16 << 20, /* manifests and configs kept for others that share them */
@@ -47,6 +48,7 @@ struct run {
 	size_t job_count;
 	struct group repositories, images;
 	struct gate chunks;
+	size_t manifest_bytes_most; /* MAN-20 */
 	struct content_cache *contents;
 	struct blob_table *blobs;
 	struct list transfers; /* running, for the progress view */
@@ -99,8 +101,8 @@ must_check bool content_manifest(struct run *run, struct endpoint *source, const
 must_check bool content_config(struct run *run, struct endpoint *source, const char *repository,
 	const struct descriptor *wanted, const struct content **content, struct error *err);
 
-/** The content of @digest if it is there, else NULL; borrowed until content_release(). */
-const struct content *content_peek(struct run *run, const struct digest *digest);
+/** The content of @wanted if it is there or came with its descriptor, else NULL; borrowed until content_release(). */
+const struct content *content_peek(struct run *run, const struct descriptor *wanted);
 
 void content_release(struct run *run, const struct content *content);
 
@@ -221,8 +223,9 @@ struct transfer {
 	struct latch verdict;
 	struct error verdict_err; /* kind ERR_NONE: size and digest agree */
 	struct fact fact;
-	int64_t offset; /* bytes got from the source */
-	int restarts;   /* how often the source began anew instead of going on */
+	int64_t offset;    /* bytes got from the source */
+	int restarts;      /* how often the source began anew instead of going on */
+	char encoding[32]; /* Content-Encoding of what came, "": none (BLB-9) */
 	size_t sinks_left;
 	struct error source_err;
 	bool abandoned; /* every sink failed before the source's end: the verdict means nothing */
@@ -243,6 +246,7 @@ struct job {
 	char *repository;               /* of a pattern: this job's own; NULL: it is one of run->jobs */
 	struct run_target *own_targets; /* likewise */
 	size_t users;                   /* of those: images, and who lists */
+	bool warned_of_length;          /* of a target's name */
 };
 
 /** One user less; a job of a pattern goes with the last one. */

@@ -4,12 +4,19 @@
  */
 #include "sync/mirror/image.h"
 
+#include "base/log.h"
 #include "base/memory.h"
+
+/* The specification asks registries for that much, and most give no more. */
+enum { MANIFEST_BYTES_TAKEN = 4 << 20 };
 
 static bool put_manifest(
 	struct image_target *target, const struct tree_manifest *node, const char *tag, struct error *err)
 {
 	char name[24];
+	if (node->length > MANIFEST_BYTES_TAKEN && !endpoint_is_layout(target->endpoint)) /* MAN-20 */
+		log_warning("%s: manifest %s has %zu bytes; many registries take no more than %d", target->image->name,
+			digest_short(&node->descriptor.digest, name), node->length, MANIFEST_BYTES_TAKEN);
 	return endpoint_manifest_put(target->endpoint, target->repository, tag, &node->descriptor, node->bytes, err) ||
 	       error_wrap(err, "manifest %s", digest_short(&node->descriptor.digest, name));
 }
@@ -51,7 +58,7 @@ static bool put_level(struct image_target *target, unsigned depth, bool with_sub
 static bool publish(struct image_target *target, struct error *err)
 {
 	const struct tree *tree = &target->image->tree;
-	for (unsigned depth = tree->depth; depth > 0; depth--) {
+	for (unsigned depth = image_target_is_at_home(target) ? 0 : tree->depth; depth > 0; depth--) {
 		if (!put_level(target, depth, false, err) || !put_level(target, depth, true, err))
 			return false;
 		if (!outcome_is_well(&target->outcome)) {

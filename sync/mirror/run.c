@@ -3,6 +3,7 @@
  */
 #include "sync/mirror/internal.h"
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/str.h"
@@ -10,6 +11,7 @@
 #include "oci/reference.h"
 #include "scheduler/loop.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -39,11 +41,12 @@ static struct endpoint *add_endpoint(struct run *run, char *key, struct endpoint
 	return endpoint;
 }
 
-/* REF-12: plain http is the default for what never leaves the machine. */
+/* REF-12: plain http is the default for what never leaves the machine; a name may begin with 127. and do that. */
 static bool is_loopback(const char *domain)
 {
-	size_t host = strcspn(domain, ":");
-	return (host == 9 && strncmp(domain, "localhost", 9) == 0) || str_starts_with(domain, "127.") ||
+	auto_free char *host = memory_text_of(domain, strcspn(domain, ":"));
+	unsigned char address[4];
+	return str_is(host, "localhost") || (inet_pton(AF_INET, host, address) == 1 && address[0] == 127) ||
 	       str_is(domain, "[::1]") || str_starts_with(domain, "[::1]:");
 }
 
@@ -61,9 +64,21 @@ static bool is_plain_http(const struct config_registry *settings, const char *do
 	return false;
 }
 
+/* PSH-8, REF-11: one host under several names is one endpoint, so that what is there is mounted. New memory. */
+static char *registry_key(const char *domain)
+{
+	const char *host = reference_host(domain);
+	char *key = memory_text_of(host, strlen(host) - (str_ends_with(host, ":443") ? 4 : 0));
+	for (char *p = key; *p; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p = (char)(*p - 'A' + 'a');
+	return key;
+}
+
 struct endpoint *run_registry(struct run *run, const char *domain)
 {
-	struct endpoint *known = find_endpoint(run, domain);
+	auto_free char *key = registry_key(domain);
+	struct endpoint *known = find_endpoint(run, key);
 	if (known)
 		return known;
 	const struct config_registry *settings = run->config ? config_find_registry(run->config, domain) : NULL;
@@ -71,6 +86,7 @@ struct endpoint *run_registry(struct run *run, const char *domain)
 		.domain = domain,
 		.plain_http = is_plain_http(settings, domain),
 		.credentials = run->credentials,
+		.manifest_bytes_most = run->manifest_bytes_most,
 	};
 	struct credential credential = {0};
 	if (settings) {
@@ -90,7 +106,7 @@ struct endpoint *run_registry(struct run *run, const char *domain)
 		if (options.tls.insecure)
 			log_warning("%s: its certificate is not verified (tls: insecure)", domain);
 	}
-	return add_endpoint(run, memory_text(domain), endpoint_new_registry(registry_new(run->http, &options)));
+	return add_endpoint(run, memory_text(key), endpoint_new_registry(registry_new(run->http, &options)));
 }
 
 /* One that is read and one that is written are two, even in the same directory: only the second may change it. */
@@ -169,6 +185,8 @@ bool run_new(const struct run_options *options, struct run **run_out, struct err
 	run->report.requests = http_counters(http);
 	run->report.dry_run = options->dry_run;
 	gate_init(&run->chunks, CHUNKS_PER_RUN);
+	run->manifest_bytes_most =
+		config && config->manifest_mib > 0 ? (size_t)config->manifest_mib * MIB : LIMIT_MANIFEST_BYTES;
 	list_init(&run->transfers);
 	group_init(&run->repositories, REPOSITORIES_AT_ONCE);
 	group_init(&run->images,
@@ -325,6 +343,11 @@ static void gather_notices(struct run *run)
 			log_debug("%s: %lld of %lld requests left in its quota", host, (long long)notices->quota_left,
 				(long long)notices->quota);
 	}
+}
+
+size_t run_manifest_bytes_most(const struct run *run)
+{
+	return run->manifest_bytes_most;
 }
 
 void run_execute(struct run *run)

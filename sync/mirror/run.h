@@ -44,6 +44,9 @@ struct endpoint *run_registry(struct run *run, const char *domain);
 must_check bool run_layout(struct run *run, const char *directory, enum layout_mode mode, bool bare_tags,
 	struct endpoint **endpoint, struct error *err);
 
+/** The largest manifest that is read (MAN-20). */
+size_t run_manifest_bytes_most(const struct run *run);
+
 struct run_target {
 	struct endpoint *endpoint;
 	const char *repository; /* NULL: the source's own names, below @prefix; of a pattern: with {repository} in it */

@@ -23,6 +23,7 @@
 #include "scheduler/retry.h"
 #include "sync/verify/verify.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Below this, handing a chunk to a worker costs more than hashing it here. */
@@ -100,11 +101,20 @@ static void learn(struct transfer *transfer, struct verifier *verifier)
 	}
 }
 
+static bool check(struct transfer *transfer, struct verifier *verifier)
+{
+	if (verifier_check(verifier, &transfer->verdict_err))
+		return true;
+	return *transfer->encoding
+		       ? error_wrap(&transfer->verdict_err, "sent with Content-Encoding %s", transfer->encoding)
+		       : false;
+}
+
 static void verify_task(void *argument)
 {
 	struct transfer *transfer = argument;
 	struct verifier *verifier = verifier_new(&transfer->blob, transfer->want_diff_id);
-	if (read_all(transfer, verifier, &transfer->verdict_err) && verifier_check(verifier, &transfer->verdict_err))
+	if (read_all(transfer, verifier, &transfer->verdict_err) && check(transfer, verifier))
 		learn(transfer, verifier);
 	channel_leave(&transfer->verifier);
 	verifier_free(verifier);
@@ -256,6 +266,7 @@ static bool pump_once(struct transfer *transfer, struct partial *partial, struct
 	if (!endpoint_blob_open(transfer->source, transfer->repository, &transfer->blob, from, &reader, err))
 		return false;
 	bool ok = may_go_on(transfer, reader, from, err);
+	snprintf(transfer->encoding, sizeof transfer->encoding, "%s", endpoint_reader_encoding(reader));
 	while (ok && transfer->offset < transfer->blob.size && transfer->sinks_left > 0) {
 		ok = reserve(transfer, partial, err) &&
 		     fill_chunk(transfer, reader, partial->data, &partial->length, err);

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "scheduler/loop.h"
 
 #include <string.h>
 
@@ -48,20 +49,42 @@ static void fetch_task(void *argument)
 		error_wrap(&fetch->err, "manifest %s", digest_short(&fetch->manifest->descriptor.digest, name));
 }
 
-/* Fetch manifests [from, to) of the tree, a few at a time. */
+/* Those that are not there yet, a few at a time. */
+static bool fetch_each(struct fetch *fetches, size_t count, struct error *err)
+{
+	struct group group;
+	bool ok = true;
+	group_init(&group, MANIFESTS_AT_ONCE);
+	for (size_t i = 0; i < count && ok; i++) {
+		if (fetches[i].manifest->content)
+			continue;
+		fetches[i].err = (struct error){.kind = ERR_NONE};
+		ok = group_spawn(&group, fetch_task, &fetches[i], err);
+	}
+	group_wait(&group);
+	return ok;
+}
+
+static bool any_not_found(const struct fetch *fetches, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (fetches[i].err.kind == ERR_NOT_FOUND)
+			return true;
+	return false;
+}
+
+/* Fetch manifests [from, end) of the tree. */
 static bool fetch_level(struct run *run, struct endpoint *source, const char *repository, struct tree *tree,
 	size_t from, struct error *err)
 {
 	size_t count = tree->manifest_count - from;
 	struct fetch *fetches = memory_new(count, sizeof *fetches);
-	struct group group;
-	bool ok = true;
-	group_init(&group, MANIFESTS_AT_ONCE);
-	for (size_t i = 0; i < count && ok; i++) {
+	for (size_t i = 0; i < count; i++)
 		fetches[i] = (struct fetch){run, source, repository, &tree->manifests[from + i], {.kind = ERR_NONE}};
-		ok = group_spawn(&group, fetch_task, &fetches[i], err);
-	}
-	group_wait(&group);
+	bool ok = fetch_each(fetches, count, err);
+	/* MAN-13: a proxy cache may fetch it because it was asked. One pause for all, however many are missing. */
+	if (ok && any_not_found(fetches, count) && !endpoint_is_layout(source))
+		ok = task_sleep(PROXY_FETCHES_MS, err) && fetch_each(fetches, count, err);
 	for (size_t i = 0; i < count && ok; i++)
 		if (fetches[i].err.kind != ERR_NONE) {
 			*err = fetches[i].err;
@@ -221,7 +244,7 @@ static bool rewrite_root(
 	struct tree_manifest *root = &tree->manifests[0];
 	auto_buf struct buf bytes;
 	size_t kept;
-	buf_init(&bytes, LIMIT_MANIFEST_BYTES);
+	buf_init(&bytes, run->manifest_bytes_most);
 	if (!manifest_select_platforms(root->bytes, root->length, platforms, platform_count, &bytes, &kept, err))
 		return false;
 	auto_free char *media_type = memory_text(root->manifest.media_type);

@@ -10,35 +10,36 @@ static void a_full_file_is_read_as_written(void **state)
 {
 	(void)state;
 	setenv("DRAY_TEST_PASSWORD", "s3cret", 1);
-	struct config *config = load_good(
-		"version: 1\n"
-		"state: /var/lib/dray/dray.db\n"
-		"auth-file: key.pem\n"
-		"registries:\n"
-		"  registry.internal:5000:\n"
-		"    tls: {ca: ca.pem, certificate: ./ca.pem, key: key.pem}\n"
-		"    credentials: {username: mirror, password: ${DRAY_TEST_PASSWORD}}\n"
-		"    blob-slots: 2\n"
-		"    metadata-slots: 256\n"
-		"    realms: [Auth.internal, \"auth.internal:8443\"]\n"
-		"  lab.internal:5000: {tls: off}\n"
-		"defaults:\n"
-		"  target: registry.internal:5000/mirror\n"
-		"  verify: digests\n"
-		"repos:\n"
-		"  - docker.io/library/alpine\n"
-		"  - source: python\n"
-		"    targets: [registry.internal:5000/py, \"oci:/srv/air-gap\"]\n"
-		"    tags: {allow: [\"3.*\"], deny: [\"/.*-rc\\\\d+/\"]}\n"
-		"    platforms: [linux/amd64, linux/arm64/v8]\n"
-		"    verify: layers\n"
-		"    merge: true\n"
-		"keep-runs: 7\n"
-		"limits: {images-in-flight: 4, connect-timeout: 5s, stall-timeout: 2m, helper-timeout: 1s}\n");
+	struct config *config = load_good("version: 1\n"
+					  "state: /var/lib/dray/dray.db\n"
+					  "auth-file: key.pem\n"
+					  "registries:\n"
+					  "  registry.internal:5000:\n"
+					  "    tls: {ca: ca.pem, certificate: ./ca.pem, key: key.pem}\n"
+					  "    credentials: {username: mirror, password: ${DRAY_TEST_PASSWORD}}\n"
+					  "    blob-slots: 2\n"
+					  "    metadata-slots: 256\n"
+					  "    realms: [Auth.internal, \"auth.internal:8443\"]\n"
+					  "  lab.internal:5000: {tls: off}\n"
+					  "defaults:\n"
+					  "  target: registry.internal:5000/mirror\n"
+					  "  verify: digests\n"
+					  "repos:\n"
+					  "  - docker.io/library/alpine\n"
+					  "  - source: python\n"
+					  "    targets: [registry.internal:5000/py, \"oci:/srv/air-gap\"]\n"
+					  "    tags: {allow: [\"3.*\"], deny: [\"/.*-rc\\\\d+/\"]}\n"
+					  "    platforms: [linux/amd64, linux/arm64/v8]\n"
+					  "    verify: layers\n"
+					  "    merge: true\n"
+					  "keep-runs: 7\n"
+					  "limits: {images-in-flight: 4, manifest-mib: 64, connect-timeout: 5s, "
+					  "stall-timeout: 2m, helper-timeout: 1s}\n");
 	assert_string_equal(config->state_file, "/var/lib/dray/dray.db");
 	assert_true(str_ends_with(config->auth_file, "/key.pem"));
 	assert_int_equal(config->keep_runs, 7);
 	assert_int_equal(config->images_in_flight, 4);
+	assert_int_equal(config->manifest_mib, 64);
 	assert_int_equal(config->connect_timeout_ms, 5000);
 	assert_int_equal(config->stall_timeout_ms, 120000);
 	assert_int_equal(config->helper_timeout_ms, 1000);

@@ -65,8 +65,8 @@ static void an_unknown_key_is_told_with_the_nearest(void **state)
 		{HEAD "limits: {image-in-flight: 1}\n",
 			"4:10: unknown key \"image-in-flight\"; did you mean \"images-in-flight\"?\n"},
 		{HEAD "limits:\n  bandwidth: 1\n", "5:3: unknown key \"bandwidth\"; the keys here are "
-						   "images-in-flight, connect-timeout, stall-timeout, "
-						   "helper-timeout\n"},
+						   "images-in-flight, manifest-mib, connect-timeout, "
+						   "stall-timeout, helper-timeout\n"},
 		{HEAD "registries: {a.io: {credential: {}}}\n",
 			"4:21: unknown key \"credential\"; did you mean \"credentials\"?\n"},
 		{HEAD "registries: {a.io: {credentials: {username: u, pasword: hunter2}}}\n",
