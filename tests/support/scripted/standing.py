@@ -30,6 +30,10 @@ def _wrong(request):
         yield "a type is missing in Accept (MAN-1)"
     if request.operation in ("GET manifest", "HEAD manifest") and request.has("range"):
         yield "Range on a manifest (MAN-4)"
+    if any(request.has(name) for name in ("if-match", "if-none-match", "if-range")):
+        yield "a condition was sent that no server had given us (MAN-16, MAN-17, BLB-8)"
+    if request.operation == "PUT manifest" and request.query:
+        yield "a manifest was put with a query (MAN-22)"
     if request.method in ("POST", "PUT", "PATCH"):
         if not request.has("content-length") or request.has("transfer-encoding"):
             yield "no Content-Length (HTTP-6)"
@@ -45,6 +49,12 @@ def check(requests):
     header value that was good at one origin never comes to another, but for Basic at a token server (T-13)."""
     requests = [request for request in requests if _is_ours(request)]
     found = [f"{request}: {wrong}" for request in requests for wrong in _wrong(request)]
+    kinds = {}
+    for request in requests:
+        if request.reference.startswith("sha") and request.operation.endswith((" manifest", " blob")):
+            kind = request.operation.rpartition(" ")[2]
+            if kinds.setdefault((request.origin, request.repo, request.reference), kind) != kind:
+                found.append(f"{request}: asked for as manifest and as blob (MAN-15)")
     owners = {}
     for request in requests:
         value = request.authorization
