@@ -18,7 +18,7 @@
 /* DESIGN 5 and 6: the widths of one run. */
 enum {
 	IMAGES_IN_FLIGHT = 32,
-	REPOSITORIES_AT_ONCE = 8, /* listing at the same time; their images share IMAGES_IN_FLIGHT */
+	REPOSITORIES_AT_ONCE = 16, /* listing at the same time; their images share IMAGES_IN_FLIGHT */
 	BLOBS_PER_IMAGE = 8,
 	MANIFESTS_AT_ONCE = 8, /* of one image */
 	TRANSFER_CHUNKS = 4,
