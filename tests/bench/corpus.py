@@ -11,7 +11,9 @@ import json
 import os
 import pathlib
 import random
+import struct
 import tarfile
+import zlib
 
 _ROOTS = ("/usr/lib", "/usr/share", "/usr/include", "/usr/bin")
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -25,6 +27,7 @@ class Size:
     tags: int
     base_bytes: int  # of each base layer, before compression
     own_bytes: int   # of each tag's layer
+    large_bytes: int # of the one large layer, compressed
 
     @property
     def images(self):
@@ -32,8 +35,8 @@ class Size:
 
 
 SIZES = {
-    "small": Size(12, 4, 6_000_000, 800_000),
-    "full": Size(12, 4, 60_000_000, 8_000_000),
+    "small": Size(12, 4, 6_000_000, 800_000, 100_000_000),
+    "full": Size(12, 4, 60_000_000, 8_000_000, 1_000_000_000),
 }
 
 
@@ -95,6 +98,46 @@ def images(size, seed=1):
                 "layers": [{"mediaType": _LAYER, "digest": digest(data), "size": len(data)} for data, _ in layers],
             }).encode()
             yield repository, f"1.{tag}.0", manifest, {digest(data): data for data in [config, *(d for d, _ in layers)]}
+
+
+def large_layer(directory, size, seed=1):
+    """An OCI layout with one image of one gzip layer of about `size` bytes, one member; the layer's path.
+
+    The same 32 MB of files again and again, each time behind a full flush, so that it is compressed once.
+    """
+    files, part = _Files(seed), b""
+    while len(part) < 32_000_000:
+        part += files.next()[1]
+    pack = zlib.compressobj(6, zlib.DEFLATED, -15)
+    packed = pack.compress(part) + pack.flush(zlib.Z_FULL_FLUSH)
+    blobs, crc, content, stored = directory / "blobs/sha256", 0, hashlib.sha256(), hashlib.sha256()
+    blobs.mkdir(parents=True)
+    count = -(-size // len(packed))
+    with open(directory / "layer", "wb") as out:
+        def put(data):
+            stored.update(data)
+            out.write(data)
+        put(b"\x1f\x8b\x08\0\0\0\0\0\0\xff")
+        for _ in range(count):
+            put(packed)
+            crc = zlib.crc32(part, crc)
+            content.update(part)
+        put(b"\x03\0" + struct.pack("<II", crc, len(part) * count & 0xffffffff))
+    layer = blobs / stored.hexdigest()
+    (directory / "layer").rename(layer)
+
+    def add(document):
+        data = json.dumps(document).encode()
+        (blobs / hashlib.sha256(data).hexdigest()).write_bytes(data)
+        return {"digest": digest(data), "size": len(data)}
+    config = add({"architecture": "amd64", "os": "linux",
+                  "rootfs": {"type": "layers", "diff_ids": ["sha256:" + content.hexdigest()]}})
+    manifest = add({"schemaVersion": 2, "mediaType": _MANIFEST, "config": {"mediaType": _CONFIG, **config}, "layers": [
+        {"mediaType": _LAYER, "digest": "sha256:" + layer.name, "size": layer.stat().st_size}]})
+    (directory / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    (directory / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [
+        {"mediaType": _MANIFEST, **manifest, "annotations": {"org.opencontainers.image.ref.name": "large"}}]}))
+    return layer
 
 
 def push(address, size, seed=1):

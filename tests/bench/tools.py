@@ -52,8 +52,8 @@ class Regsync:
         target, = targets
         config = _yaml(directory / "regsync.yaml", {
             "version": 1,
-            "creds": [{"registry": host, "tls": "disabled", "reqConcurrent": 16} for host in (source, target)],
-            "defaults": {"parallel": 8},
+            "creds": [{"registry": host, "tls": "disabled", "reqConcurrent": 24} for host in (source, target)],
+            "defaults": {"parallel": 16},
             "sync": [{"source": f"{source}/{repository}", "target": f"{target}/{repository}", "type": "repository"}
                      for repository in repositories]})
         return [[self.program, "once", "-c", config]]
@@ -66,8 +66,9 @@ class Crane:
     def mirror(self, directory, source, targets, repositories, verify="digests"):
         if len(targets) != 1 or targets[0].startswith("/"):
             return None
-        return [[self.program, "--insecure", "cp", "-a", "-j", "8", f"{source}/{repository}", f"{targets[0]}/{repository}"]
-                for repository in repositories]
+        pairs = directory / "crane.pairs"
+        pairs.write_text("".join(f"{source}/{repository} {targets[0]}/{repository}\n" for repository in repositories))
+        return [["xargs", "-a", pairs, "-n", "2", "-P", "4", self.program, "--insecure", "cp", "-a", "-j", "8"]]
 
 
 def found(program):
