@@ -80,6 +80,11 @@ static void grant(struct loop *loop)
 
 bool gate_enter_all(const struct gate_claim *claims, size_t count, struct error *err)
 {
+	return gate_enter_all_until(claims, count, -1, err);
+}
+
+bool gate_enter_all_until(const struct gate_claim *claims, size_t count, int64_t deadline_ms, struct error *err)
+{
 	struct loop *loop = loop_current();
 	assert(count <= GATE_CLAIMS_MAX);
 	if (task_is_canceled())
@@ -90,9 +95,9 @@ bool gate_enter_all(const struct gate_claim *claims, size_t count, struct error 
 	waitqueue_init(&waiter.parked);
 	list_append(&loop->gate_waiters, &waiter.node);
 	grant(loop);
-	if (waiter.granted || waitqueue_wait(&waiter.parked, err))
+	if (waiter.granted || waitqueue_wait_until(&waiter.parked, deadline_ms, err))
 		return true;
-	if (waiter.granted) /* let in, and cancelled before it ran */
+	if (waiter.granted) /* let in, and cancelled or too late before it ran */
 		return true;
 	list_remove(&waiter.node);
 	grant(loop); /* its share may have been kept */

@@ -34,6 +34,17 @@ void gate_leave(struct gate *gate);
 
 /** Take all claims at once, or none: waits until that can be. At most GATE_CLAIMS_MAX. ERR_CANCELED. */
 must_check bool gate_enter_all(const struct gate_claim *claims, size_t count, struct error *err);
+
+/** As gate_enter_all(), at most until loop_now_ms() reaches @deadline_ms (negative: for ever). ERR_TIMEOUT. */
+must_check bool gate_enter_all_until(
+	const struct gate_claim *claims, size_t count, int64_t deadline_ms, struct error *err);
+
+/** Is every place taken? */
+static inline bool gate_is_full(const struct gate *gate)
+{
+	return gate->used >= gate->limit;
+}
+
 void gate_leave_all(const struct gate_claim *claims, size_t count);
 
 #endif

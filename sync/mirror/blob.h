@@ -31,11 +31,12 @@ struct blob {
 	const struct endpoint *corrupt_source; /* which */
 	int64_t corrupt_size;                  /* asked for under which size: it may be that which is wrong */
 	struct error corrupt;                  /* and how they were wrong */
-	bool carried;                          /* a transfer runs: at most one at a time */
-	unsigned looking;                      /* tasks that find out whether it is where they want it */
-	unsigned transfers;                    /* that have ended: what was seen before one may be true no more */
-	struct list waiting;                   /* wants that only a transfer can fulfil */
-	struct waitqueue changed;              /* any of this */
+	/* apart for those that are served alone, who must hold nobody up: [want->alone] */
+	bool carried[2];          /* a transfer runs: at most one at a time */
+	unsigned looking[2];      /* tasks that find out whether it is where they want it */
+	unsigned transfers;       /* that have ended, and arrivals: what was seen before one may be true no more */
+	struct list waiting;      /* wants that only a transfer can fulfil */
+	struct waitqueue changed; /* any of this */
 };
 
 /** The record of @digest, in use until blob_leave(). */

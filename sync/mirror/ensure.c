@@ -4,7 +4,9 @@
  * A want is a blob at one place, an endpoint and a repository. One task at a time decides a place; who wants the same
  * place waits. It looks: is it there, can it be mounted? What only a transfer can fulfil goes to blob->waiting. When
  * nobody looks any more, one of those who wait carries the blob to all endpoints that wait for it, one place each,
- * whoever's image wanted it; the others at an endpoint look again afterwards, and mount.
+ * whoever's image wanted it; the others at an endpoint look again once it has arrived there, and mount. A want is
+ * settled when the blob is at its own place, whatever the others still wait for. Who holds the others up is put off:
+ * its image comes back with a want that is carried alone.
  *
  * Nobody who carries waits for a place, so the two kinds of waiting cannot wait for each other. Images are never
  * stopped one by one, only all together when the run is; who is being carried for waits for that to end.
@@ -14,6 +16,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/str.h"
+#include "scheduler/loop.h"
 #include "scheduler/retry.h"
 
 #include <stdio.h>
@@ -29,11 +32,14 @@ struct ensure {
 	struct blob *blob;
 	struct want *wants;
 	size_t want_count;
+	bool alone; /* all of them are */
+	struct group looks;
 };
 
+/* Ours to bring there, as soon as something can. */
 static bool is_open(const struct want *want)
 {
-	return want->ours && !want->settled;
+	return want->ours && !want->settled && !want->looking;
 }
 
 static bool any_open(const struct ensure *e)
@@ -49,12 +55,29 @@ static bool any_open(const struct ensure *e)
 
 static void close_want(struct want *want)
 {
+	bool was_ours = want->ours;
 	want->settled = true;
 	want->ours = false;
 	list_remove(&want->waiting);
 	endpoint_writer_free(want->session);
 	want->session = NULL;
-	waitqueue_wake_all(&want->ensure->blob->changed);
+	want->delivery->pending--;
+	waitqueue_wake_all(want->delivery->news);
+	if (was_ours)
+		waitqueue_wake_all(&want->ensure->blob->changed);
+}
+
+/* It is there. Where it came under its true size, an image that tells another is not given it (T-32). */
+static void accept(struct want *want)
+{
+	const struct ensure *e = want->ensure;
+	struct error err;
+	if (e->blob->size >= 0 && e->blob->size != e->descriptor->size) {
+		error_set(&err, ERR_CORRUPT, "blob %s has %ld bytes, not %ld", e->descriptor->digest.text,
+			(long)e->blob->size, (long)e->descriptor->size);
+		outcome_fail(want->outcome, "blob", SIDE_SOURCE, &err);
+	}
+	close_want(want);
 }
 
 static void is_present(struct want *want)
@@ -66,6 +89,34 @@ static void is_present(struct want *want)
 	if (!endpoint_is_layout(want->endpoint))
 		store_location_seen(
 			e->run->store, endpoint_name(want->endpoint), want->repository, &e->descriptor->digest);
+	accept(want);
+}
+
+static void release_holder(struct want *want)
+{
+	struct holder *holder = blob_find_holder(want->ensure->blob, want->endpoint, want->repository);
+	if (holder && want->ours)
+		blob_drop_holder(want->ensure->blob, holder);
+}
+
+void delivery_is_late(struct delivery *delivery, const char *image, const struct endpoint *endpoint)
+{
+	if (delivery->late)
+		return;
+	delivery->late = true;
+	log_debug("%s: %s holds the others up, and is served after them", image, endpoint_name(endpoint));
+	waitqueue_wake_all(delivery->news);
+}
+
+/* Its image comes back for it, when the others have been served. */
+static bool is_put_off(const struct want *want)
+{
+	return want->delivery->late && !want->alone && !want->carried && !want->looking;
+}
+
+static void put_off(struct want *want)
+{
+	release_holder(want);
 	close_want(want);
 }
 
@@ -74,9 +125,7 @@ static void has_failed(struct want *want, enum side side, const struct error *wh
 	const struct ensure *e = want->ensure;
 	struct error err = *why;
 	char name[24];
-	struct holder *holder = blob_find_holder(e->blob, want->endpoint, want->repository);
-	if (holder && want->ours)
-		blob_drop_holder(e->blob, holder);
+	release_holder(want);
 	if (err.kind != ERR_CANCELED)
 		error_wrap(&err, "blob %s", digest_short(&e->descriptor->digest, name));
 	outcome_fail(want->outcome, "blob", side, &err);
@@ -180,7 +229,10 @@ static void look(struct want *want)
 
 static void look_task(void *argument)
 {
-	look(argument);
+	struct want *want = argument;
+	look(want);
+	want->looking = false;
+	waitqueue_wake_all(&want->ensure->blob->changed);
 }
 
 /* A diff_id proven in an earlier run need not be proven again. */
@@ -198,33 +250,72 @@ static void enlist(struct ensure *e)
 		struct want *want = &e->wants[i];
 		if (!is_open(want))
 			continue;
-		want->stale |= want->looked_at != e->blob->transfers;
+		want->stale |= !want->carried && want->looked_at != e->blob->transfers;
 		if (list_is_empty(&want->waiting))
 			list_append(&e->blob->waiting, &want->waiting);
+	}
+}
+
+static size_t count_looking(const struct ensure *e)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < e->want_count; i++)
+		count += e->wants[i].looking && !e->wants[i].delivery->late;
+	return count;
+}
+
+static bool any_is_ready(const struct ensure *e)
+{
+	for (size_t i = 0; i < e->want_count; i++)
+		if (!e->wants[i].looking && !e->wants[i].delivery->late)
+			return true;
+	return false;
+}
+
+/* Until all have answered that are not late; who has not SLOW_TARGET_MS after another has, is. */
+static void wait_for_looks(struct ensure *e)
+{
+	struct error err;
+	int64_t deadline = -1;
+	while (count_looking(e) > 0) {
+		if (deadline < 0 && any_is_ready(e))
+			deadline = loop_now_ms() + SLOW_TARGET_MS;
+		if (waitqueue_wait_until(&e->blob->changed, deadline, &err))
+			continue;
+		if (err.kind != ERR_TIMEOUT) {
+			group_wait(&e->looks);
+			return;
+		}
+		for (size_t i = 0; i < e->want_count; i++)
+			if (e->wants[i].looking)
+				delivery_is_late(e->wants[i].delivery, e->source->image, e->wants[i].endpoint);
 	}
 }
 
 /* At all places that we decide and have not looked at since the last transfer, side by side. */
 static void look_at_all(struct ensure *e)
 {
-	struct group group;
 	struct error err;
-	group_init(&group, e->want_count);
-	e->blob->looking++;
+	e->blob->looking[e->alone]++;
 	for (size_t i = 0; i < e->want_count; i++) {
 		struct want *want = &e->wants[i];
 		if (!is_open(want) || !want->stale)
 			continue;
-		if (e->want_count == 1)
+		if (e->want_count == 1) {
 			look(want);
-		else if (!group_spawn(&group, look_task, want, &err))
+			continue;
+		}
+		want->looking = true;
+		if (!group_spawn(&e->looks, look_task, want, &err)) {
+			want->looking = false;
 			has_failed(want, SIDE_TARGET, &err);
+		}
 	}
-	group_wait(&group);
+	wait_for_looks(e);
 	if (any_open(e))
 		remember_fact(e);
 	enlist(e);
-	if (--e->blob->looking == 0)
+	if (--e->blob->looking[e->alone] == 0)
 		waitqueue_wake_all(&e->blob->changed);
 }
 
@@ -257,11 +348,12 @@ static bool serves(const struct transfer *transfer, const struct endpoint *endpo
 	return false;
 }
 
-/* A stale one's own task is about to look, and may settle it. */
+/* A stale one's own task is about to look, and may settle it; one that is late would hold the others up. */
 static void add_sink(struct transfer *transfer, struct want *want)
 {
-	if (want->stale || want->carried || transfer->sink_count == array_count(transfer->sinks) ||
-		serves(transfer, want->endpoint))
+	bool has_company = transfer->sink_count > 0 && (want->alone || transfer->sinks[0].want->alone);
+	if (want->stale || want->carried || has_company || is_put_off(want) ||
+		transfer->sink_count == array_count(transfer->sinks) || serves(transfer, want->endpoint))
 		return;
 	want->carried = true;
 	transfer->sinks[transfer->sink_count++].want = want;
@@ -279,12 +371,47 @@ static void gather(struct transfer *transfer, struct ensure *e)
 	transfer->want_diff_id = e->run->verifies_layers && e->blob->fact.state == FACT_UNKNOWN;
 }
 
+static void keep_fact(struct ensure *e, const struct transfer *transfer)
+{
+	if (transfer->fact.state == FACT_UNKNOWN || e->blob->fact.state != FACT_UNKNOWN)
+		return;
+	e->blob->fact = transfer->fact;
+	if (transfer->fact.state != FACT_PROVEN)
+		return;
+	e->run->report.verified.diff_ids++;
+	store_diff_id_proven(e->run->store, &e->descriptor->digest, e->descriptor->size,
+		blob_decoder_name(e->descriptor), &transfer->fact.diff_id);
+}
+
+/* At one target, while others may still be at it: who waits there for its neighbour can look now. */
+static void on_arrival(struct sink *sink)
+{
+	struct ensure *e = sink->transfer->owner;
+	struct want *want = sink->want;
+	struct endpoint *endpoint = want->endpoint;
+	keep_fact(e, sink->transfer);
+	e->blob->size = e->descriptor->size;
+	e->blob->crossed = true;
+	e->blob->transfers++;
+	e->run->report.blobs.uploaded++;
+	sink->want = NULL; /* its task may go on, and be gone */
+	want->carried = false;
+	want->delivery->sent_bytes += e->descriptor->size;
+	is_present(want);
+	list_for_each (node, &e->blob->waiting) {
+		struct want *other = list_item(node, struct want, waiting);
+		other->stale |= other->endpoint == endpoint && !other->carried;
+	}
+}
+
 static struct transfer *prepare(struct ensure *e)
 {
 	struct transfer *transfer = memory_new(1, sizeof *transfer);
 	list_init(&transfer->node);
 	transfer->run = e->run;
 	transfer->blob = *e->descriptor;
+	transfer->arrived = on_arrival;
+	transfer->owner = e;
 	snprintf(transfer->image, sizeof transfer->image, "%s", e->source->image);
 	choose_source(e, transfer);
 	gather(transfer, e);
@@ -301,29 +428,17 @@ static const struct error *failure_of_source(const struct transfer *transfer)
 	return transfer->verdict_err.kind != ERR_NONE ? &transfer->verdict_err : NULL;
 }
 
-static void count_source(struct ensure *e, const struct transfer *transfer)
+static void count_source(struct ensure *e, const struct transfer *transfer, bool crossed_before)
 {
 	struct report *report = &e->run->report;
 	bool from_source = !transfer->memory && transfer->source == e->source->endpoint && transfer->offset > 0;
-	if (from_source && e->blob->crossed)
+	if (from_source && crossed_before)
 		report->blobs.reread++;
 	else if (from_source)
 		report->blobs.downloaded++;
 	e->blob->crossed |= from_source || transfer->memory;
 	if (!transfer->memory && !transfer->abandoned && !failure_of_source(transfer))
 		report->verified.digests++;
-}
-
-static void keep_fact(struct ensure *e, const struct transfer *transfer)
-{
-	if (transfer->fact.state == FACT_UNKNOWN || e->blob->fact.state != FACT_UNKNOWN)
-		return;
-	e->blob->fact = transfer->fact;
-	if (transfer->fact.state != FACT_PROVEN)
-		return;
-	e->run->report.verified.diff_ids++;
-	store_diff_id_proven(e->run->store, &e->descriptor->digest, e->descriptor->size,
-		blob_decoder_name(e->descriptor), &transfer->fact.diff_id);
 }
 
 /* It left the transfer: because the beginning was gone that it had to start over from, or for good. */
@@ -337,18 +452,14 @@ static bool is_worth_another_carry(struct want *want, const struct sink *sink)
 	return want->failed_carries < CARRIES_MOST && retry_is_transient(&sink->err);
 }
 
-/* What came of it for one want, when the source did its part. */
-static void settle(struct ensure *e, struct sink *sink)
+/* What came of it for one that it did not reach, though the source did its part. */
+static void settle(struct sink *sink)
 {
 	struct want *want = sink->want;
-	if (sink->arrived) {
-		e->blob->size = e->descriptor->size;
-		e->run->report.blobs.uploaded++;
-		want->sent_bytes = e->descriptor->size;
-		is_present(want);
-	} else if (!is_worth_another_carry(want, sink)) {
+	if (sink->put_out)
+		put_off(want);
+	else if (!is_worth_another_carry(want, sink))
 		has_failed(want, SIDE_TARGET, &sink->err);
-	}
 }
 
 static bool is_same_request(const struct ensure *e)
@@ -374,39 +485,46 @@ static void settle_unfed(struct ensure *e, struct transfer *transfer, const stru
 	e->blob->no_reading_back |= !from_source;
 	if (from_source && why->kind == ERR_CORRUPT)
 		note_corrupt(e, why);
-	for (size_t i = 0; i < transfer->sink_count; i++)
-		if (transfer->sinks[i].want->ensure == e && (from_source || why->kind == ERR_CANCELED))
-			has_failed(transfer->sinks[i].want, SIDE_SOURCE, why);
+	for (size_t i = 0; i < transfer->sink_count; i++) {
+		struct want *want = transfer->sinks[i].want;
+		if (want && want->ensure == e && (from_source || why->kind == ERR_CANCELED))
+			has_failed(want, SIDE_SOURCE, why);
+	}
 }
 
 static void settle_all(struct ensure *e, struct transfer *transfer)
 {
 	const struct error *why = failure_of_source(transfer);
 	for (size_t i = 0; i < transfer->sink_count; i++)
-		transfer->sinks[i].want->carried = false;
+		if (transfer->sinks[i].want)
+			transfer->sinks[i].want->carried = false;
 	if (why)
 		settle_unfed(e, transfer, why);
 	for (size_t i = 0; i < transfer->sink_count && !why; i++)
-		settle(e, &transfer->sinks[i]);
-	list_for_each (node, &e->blob->waiting)
-		list_item(node, struct want, waiting)->stale = true;
+		if (transfer->sinks[i].want)
+			settle(&transfer->sinks[i]);
+	list_for_each (node, &e->blob->waiting) {
+		struct want *want = list_item(node, struct want, waiting);
+		want->stale |= !want->carried;
+	}
 }
 
 static void carry(struct ensure *e)
 {
 	struct transfer *transfer = prepare(e);
 	auto_free char *repository = memory_text(transfer->repository); /* a holder's may move meanwhile */
+	bool crossed_before = e->blob->crossed;
 	char name[24];
 	transfer->repository = repository;
 	log_debug("%s: blob %s goes from %s to %zu targets", transfer->image,
 		digest_short(&transfer->blob.digest, name),
 		transfer->memory ? "memory" : endpoint_name(transfer->source), transfer->sink_count);
-	e->blob->carried = true;
+	e->blob->carried[e->alone] = true;
 	transfer_run(transfer);
-	e->blob->carried = false;
+	e->blob->carried[e->alone] = false;
 	e->blob->transfers++;
 	content_release(e->run, transfer->memory);
-	count_source(e, transfer);
+	count_source(e, transfer, crossed_before);
 	keep_fact(e, transfer);
 	settle_all(e, transfer);
 	waitqueue_wake_all(&e->blob->changed);
@@ -421,14 +539,16 @@ static void claim(struct ensure *e)
 {
 	for (size_t i = 0; i < e->want_count; i++) {
 		struct want *want = &e->wants[i];
-		if (want->settled || want->ours)
+		if (want->settled)
 			continue;
 		const struct holder *holder = blob_find_holder(e->blob, want->endpoint, want->repository);
-		if (!holder) {
+		if (holder && holder->present) {
+			accept(want);
+		} else if (is_put_off(want)) {
+			put_off(want);
+		} else if (!holder) {
 			blob_add_holder(e->blob, want->endpoint, want->repository);
 			want->ours = want->stale = true;
-		} else if (holder->present) {
-			want->settled = true;
 		}
 	}
 }
@@ -467,28 +587,24 @@ static bool wait_for_change(struct ensure *e, struct error *err)
 {
 	if (waitqueue_wait(&e->blob->changed, err))
 		return true;
+	group_wait(&e->looks);
 	while (is_carried(e)) /* somebody's transfer uses our wants; it is being stopped too */
 		waitqueue_wait_uncancelable(&e->blob->changed);
 	return false;
 }
 
-/* Where the blob came under its true size, an image that tells another is not given it (T-32). */
-static void compare_size(const struct ensure *e)
-{
-	struct error err;
-	if (e->blob->size < 0 || e->blob->size == e->descriptor->size)
-		return;
-	error_set(&err, ERR_CORRUPT, "blob %s has %ld bytes, not %ld", e->descriptor->digest.text, (long)e->blob->size,
-		(long)e->descriptor->size);
-	for (size_t i = 0; i < e->want_count; i++)
-		outcome_fail(e->wants[i].outcome, "blob", SIDE_SOURCE, &err);
-}
-
 void blob_ensure(struct run *run, const struct blob_source *source, const struct descriptor *descriptor,
 	struct want *wants, size_t want_count)
 {
-	struct ensure e = {run, source, descriptor, blob_use(run, &descriptor->digest), wants, want_count};
+	struct ensure e = {.run = run,
+		.source = source,
+		.descriptor = descriptor,
+		.blob = blob_use(run, &descriptor->digest),
+		.wants = wants,
+		.want_count = want_count,
+		.alone = want_count > 0 && wants[0].alone};
 	struct error err;
+	group_init(&e.looks, want_count);
 	for (size_t i = 0; i < want_count; i++) {
 		wants[i].ensure = &e;
 		list_init(&wants[i].waiting);
@@ -496,14 +612,14 @@ void blob_ensure(struct run *run, const struct blob_source *source, const struct
 	for (claim(&e); !all_settled(&e); claim(&e)) {
 		if (must_look(&e)) {
 			look_at_all(&e);
-		} else if (any_open(&e) && !e.blob->carried && is_known_corrupt(&e)) {
+		} else if (any_open(&e) && !e.blob->carried[e.alone] && is_known_corrupt(&e)) {
 			fail_all(&e, &e.blob->corrupt);
-		} else if (any_open(&e) && !e.blob->carried && e.blob->looking == 0) {
+		} else if (any_open(&e) && !e.blob->carried[e.alone] && e.blob->looking[e.alone] == 0) {
 			carry(&e);
 		} else if (!wait_for_change(&e, &err)) {
 			fail_all(&e, &err);
 		}
 	}
-	compare_size(&e);
+	group_wait(&e.looks);
 	blob_leave(run, e.blob);
 }

@@ -2,8 +2,9 @@
  * One image, from its reference to the tag at every target (DESIGN section 6).
  *
  *     look up the source and every target at once -> equal: unchanged, and that was all
- *     -> manifests -> blobs (each at every target that lacks the image) -> diff_ids compared with the config
- *     -> children by digest, root and tag, last of all
+ *     -> manifests -> blobs, each to every target that lacks the image (deliver.c)
+ *     -> at each target, once its blobs are there: diff_ids compared with the config (check.c), children by digest,
+ *        root and tag, last of all (publish.c)
  *
  * Each target has an outcome of its own: what fails at one goes on at the others. What is wrong with the content
  * fails at all of them, before any manifest was pushed.
@@ -27,7 +28,7 @@ void outcome_fail(struct outcome *outcome, const char *stage, enum side side, co
 	outcome->side = side;
 }
 
-static bool any_open(const struct image *image)
+bool image_is_open(const struct image *image)
 {
 	for (size_t i = 0; i < image->target_count; i++)
 		if (image_target_is_open(&image->targets[i]))
@@ -56,11 +57,11 @@ static void look_at_source(void *argument)
 {
 	struct image *image = argument;
 	bool listed = !image->job->what.reference && !endpoint_is_layout(image->job->what.source);
-	if (resolve_source(image) || image->source_err.kind != ERR_NOT_FOUND || !listed ||
-		!task_sleep(PROXY_FETCHES_MS, &image->source_err))
-		return;
-	if (resolve_source(image))
+	if (!resolve_source(image) && image->source_err.kind == ERR_NOT_FOUND && listed &&
+		task_sleep(PROXY_FETCHES_MS, &image->source_err) && resolve_source(image))
 		image->source_err = (struct error){.kind = ERR_NONE};
+	image->looking = false;
+	waitqueue_wake_all(&image->news);
 }
 
 static void look_at_target(void *argument)
@@ -74,16 +75,57 @@ static void look_at_target(void *argument)
 	else if (err.kind != ERR_NOT_FOUND && err.kind != ERR_DENIED) /* MAN-14: only the push will tell */
 		outcome_fail(&target->outcome, "resolve", SIDE_TARGET, &err);
 	descriptor_release(&found);
+	target->looking = false;
+	waitqueue_wake_all(&target->image->news);
+}
+
+static bool ask_all(struct image *image, struct error *err)
+{
+	group_init(&image->looks, image->target_count + 1);
+	image->looking = true;
+	if (!group_spawn(&image->looks, look_at_source, image, err))
+		return false;
+	for (size_t i = 0; i < image->target_count; i++) {
+		image->targets[i].looking = true;
+		if (!group_spawn(&image->looks, look_at_target, &image->targets[i], err))
+			return false;
+	}
+	return true;
+}
+
+static size_t count_looking(const struct image *image)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < image->target_count; i++)
+		count += image->targets[i].looking && !image->targets[i].delivery.late;
+	return count;
+}
+
+/* Until the source has answered, and all targets that are not late; who has not SLOW_TARGET_MS after another has, is.
+ */
+static bool wait_for_looks(struct image *image, struct error *err)
+{
+	int64_t deadline = -1;
+	while (image->looking || count_looking(image) > 0) {
+		struct error why;
+		if (deadline < 0 && !image->looking && count_looking(image) < image->target_count)
+			deadline = loop_now_ms() + SLOW_TARGET_MS;
+		if (waitqueue_wait_until(&image->news, deadline, &why))
+			continue;
+		if (why.kind != ERR_TIMEOUT) {
+			*err = why;
+			return false;
+		}
+		for (size_t i = 0; i < image->target_count; i++)
+			if (image->targets[i].looking)
+				delivery_is_late(&image->targets[i].delivery, image->name, image->targets[i].endpoint);
+	}
+	return true;
 }
 
 static bool look_up(struct image *image, struct error *err)
 {
-	struct group group;
-	group_init(&group, image->target_count + 1);
-	bool ok = group_spawn(&group, look_at_source, image, err);
-	for (size_t i = 0; i < image->target_count && ok; i++)
-		ok = group_spawn(&group, look_at_target, &image->targets[i], err);
-	group_wait(&group);
+	bool ok = ask_all(image, err) && wait_for_looks(image, err);
 	image->gone = image->source_err.kind == ERR_NOT_FOUND && !image->job->what.reference;
 	if (ok && image->source_err.kind != ERR_NONE) {
 		*err = image->source_err;
@@ -133,11 +175,30 @@ static void compare(struct image *image)
 	bool rewritten = image->job->what.platform_count > 0 && media_kind(image->root.media_type) != MEDIA_MANIFEST;
 	for (size_t i = 0; i < image->target_count; i++) {
 		struct image_target *target = &image->targets[i];
+		if (target->looking)
+			continue;
 		if (!rewritten)
 			compare_target(target, &image->root.digest);
 		else if (image_target_is_open(target) && !digest_is_empty(&target->current))
 			compare_remembered(image, target);
 	}
+}
+
+/* Where all others have it, there is nothing to do but to wait for the late ones: they may have it, too. */
+static bool compare_late_ones(struct image *image, struct error *err)
+{
+	bool any_looks = false;
+	for (size_t i = 0; i < image->target_count; i++) {
+		const struct image_target *target = &image->targets[i];
+		if (image_target_is_open(target) && !target->looking && !image->run->dry_run)
+			return true;
+		any_looks |= target->looking;
+	}
+	if (!any_looks)
+		return true;
+	group_wait(&image->looks);
+	compare(image);
+	return !task_is_canceled() || error_set(err, ERR_CANCELED, "stopped");
 }
 
 void image_remember_written(struct image *image, const struct image_target *target)
@@ -148,40 +209,22 @@ void image_remember_written(struct image *image, const struct image_target *targ
 }
 
 /* With `platforms`, what we would write is known only once the index was rewritten. */
-static void compare_rewritten(struct image *image)
+static void compare_written(struct image_target *target)
 {
-	for (size_t i = 0; i < image->target_count; i++) {
-		struct image_target *target = &image->targets[i];
-		if (!image_target_is_open(target))
-			continue;
-		compare_target(target, &image->tree.manifests[0].descriptor.digest);
-		if (target->unchanged)
-			image_remember_written(image, target);
-	}
+	struct image *image = target->image;
+	if (!image_target_is_open(target) || target->looking)
+		return;
+	compare_target(target, &image->tree.manifests[0].descriptor.digest);
+	if (target->unchanged)
+		image_remember_written(image, target);
 }
 
-/* --- blobs ----------------------------------------------------------------------------------------------------------
- */
-
-struct blob_task {
-	struct image *image;
-	const struct descriptor *blob;
-};
-
-/*
- * Of which manifests is it the image config? Kept in memory: its diff_ids are compared, and it is sent from there.
- * Each manifest's own word counts: another that lists it as a layer does not keep it from being a config.
- */
-static bool keep_config(struct image *image, const struct descriptor *blob, struct error *err)
+bool image_compare_late(struct image_target *target, struct error *err)
 {
-	for (size_t i = 0; i < image->tree.manifest_count && image->job->what.verify_layers; i++) {
-		const struct manifest *manifest = &image->tree.manifests[i].manifest;
-		if (!manifest_has_image_config(manifest) || !digest_equal(&manifest->config.digest, &blob->digest))
-			continue;
-		if (!content_config(image->run, image->job->what.source, image->repository, &manifest->config,
-			    &image->configs[i], err))
+	while (target->looking)
+		if (!waitqueue_wait(&target->image->news, err))
 			return false;
-	}
+	compare_written(target);
 	return true;
 }
 
@@ -191,53 +234,6 @@ bool image_target_is_at_home(const struct image_target *target)
 	const struct image *image = target->image;
 	return target->endpoint == image->job->what.source && !endpoint_is_layout(target->endpoint) &&
 	       str_is(target->repository, image->repository);
-}
-
-static void blob_task(void *argument)
-{
-	struct blob_task *task = argument;
-	struct image *image = task->image;
-	struct want wants[GATE_CLAIMS_MAX] = {0};
-	struct image_target *of[GATE_CLAIMS_MAX];
-	size_t count = 0;
-	struct error err;
-	char name[24];
-	if (!any_open(image))
-		return;
-	if (!keep_config(image, task->blob, &err)) {
-		error_wrap(&err, "config %s", digest_short(&task->blob->digest, name));
-		fail_open_targets(image, "blob", SIDE_SOURCE, &err);
-		return;
-	}
-	for (size_t i = 0; i < image->target_count && count < array_count(wants); i++) {
-		struct image_target *target = &image->targets[i];
-		if (!image_target_is_open(target) || image_target_is_at_home(target))
-			continue;
-		of[count] = target;
-		wants[count++] = (struct want){
-			.endpoint = target->endpoint, .repository = target->repository, .outcome = &target->outcome};
-	}
-	struct blob_source source = {
-		image->job->what.source, image->repository, image->name, image->job->what.verify_layers};
-	if (count > 0)
-		blob_ensure(image->run, &source, task->blob, wants, count);
-	for (size_t i = 0; i < count; i++)
-		of[i]->sent_bytes += wants[i].sent_bytes;
-}
-
-static bool carry_blobs(struct image *image, struct error *err)
-{
-	struct blob_task *tasks = memory_new(image->tree.blob_count, sizeof *tasks);
-	struct group group;
-	bool ok = true;
-	group_init(&group, BLOBS_PER_IMAGE);
-	for (size_t i = 0; i < image->tree.blob_count && ok && any_open(image); i++) {
-		tasks[i] = (struct blob_task){image, &image->tree.blobs[i]};
-		ok = group_spawn(&group, blob_task, &tasks[i], err);
-	}
-	group_wait(&group);
-	free(tasks);
-	return ok;
 }
 
 /* --- the whole ------------------------------------------------------------------------------------------------------
@@ -256,7 +252,8 @@ static bool fetch_tree(struct image *image, struct error *err)
 		    what->platform_count, &image->tree, err))
 		return false;
 	image->configs = memory_new(image->tree.manifest_count, sizeof(struct content *));
-	compare_rewritten(image);
+	for (size_t i = 0; i < image->target_count; i++)
+		compare_written(&image->targets[i]);
 	return true;
 }
 
@@ -265,17 +262,15 @@ static bool look_up_and_compare(struct image *image, struct error *err)
 	if (!look_up(image, err))
 		return false;
 	compare(image);
-	return true;
+	return compare_late_ones(image, err);
 }
 
-static void image_copy(struct image *image)
+static void copy(struct image *image)
 {
 	static const struct step steps[] = {
 		{"resolve", look_up_and_compare, true},
 		{"manifest", fetch_tree, true},
-		{"blob", carry_blobs, false},
-		{"verify", image_check_diff_ids, false},
-		{"publish", image_publish, false},
+		{"blob", image_deliver, false},
 	};
 	for (size_t i = 0; i < array_count(steps); i++) {
 		struct error err;
@@ -285,7 +280,7 @@ static void image_copy(struct image *image)
 			fail_open_targets(image, steps[i].stage, SIDE_SOURCE, &err);
 			return;
 		}
-		if (!any_open(image) || (i == 0 && image->run->dry_run))
+		if (!image_is_open(image) || (i == 0 && image->run->dry_run))
 			return;
 		if (steps[i].begins && run_is_stopping(image->run)) {
 			error_set(&err, ERR_CANCELED, "stopped");
@@ -293,6 +288,12 @@ static void image_copy(struct image *image)
 			return;
 		}
 	}
+}
+
+static void image_copy(struct image *image)
+{
+	copy(image);
+	group_wait(&image->looks);
 }
 
 /* --- what became of it ----------------------------------------------------------------------------------------------
@@ -344,7 +345,7 @@ static void record(struct image *image, struct image_target *target)
 		.error_kind = failed ? error_kind_name(outcome->err.kind) : NULL,
 		.error_text = failed ? outcome->err.text : NULL,
 		.duration_ms = loop_now_ms() - image->started_ms,
-		.bytes = target->sent_bytes,
+		.bytes = target->delivery.sent_bytes,
 	};
 	if (!image->run->dry_run)
 		store_job(image->run->store, &row);
@@ -470,7 +471,7 @@ static char *below(const char *prefix, const char *repository)
 static void set_target(struct image *image, struct image_target *target, const struct run_target *from)
 {
 	bool by_digest = digest_is_text(image->reference);
-	*target = (struct image_target){.image = image, .endpoint = from->endpoint};
+	*target = (struct image_target){.image = image, .endpoint = from->endpoint, .delivery = {.news = &image->news}};
 	if (from->repository)
 		target->repository = memory_text(from->repository);
 	else if (endpoint_is_layout(from->endpoint))
@@ -505,6 +506,8 @@ bool image_start(struct job *job, const char *repository, const char *reference,
 	image->name = endpoint_reference(job->what.source, repository, reference);
 	image->target_count = job->what.target_count;
 	image->targets = memory_new(image->target_count, sizeof *image->targets);
+	waitqueue_init(&image->news);
+	latch_init(&image->checked);
 	for (size_t i = 0; i < image->target_count; i++)
 		set_target(image, &image->targets[i], &job->what.targets[i]);
 	for (size_t i = 0; i < image->target_count; i++)

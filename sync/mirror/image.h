@@ -1,5 +1,5 @@
 /*
- * One image on its way, as image.c, check.c and publish.c share it.
+ * One image on its way, as image.c, deliver.c, check.c and publish.c share it.
  */
 #ifndef DRAY_SYNC_MIRROR_IMAGE_H
 #define DRAY_SYNC_MIRROR_IMAGE_H
@@ -12,9 +12,11 @@ struct image_target {
 	char *repository;
 	char *tag;             /* or NULL: by digest alone */
 	char *name;            /* for humans */
-	struct digest current; /* what its tag points to now; empty: nothing */
+	bool looking;          /* it is being asked what its tag points to */
+	struct digest current; /* what that is; empty: nothing */
 	bool unchanged, written;
-	int64_t sent_bytes; /* of blobs, for this image */
+	bool ending; /* its blobs are there, or are being brought to it alone: deliver.c */
+	struct delivery delivery;
 	struct outcome outcome;
 };
 
@@ -26,12 +28,18 @@ struct image {
 	int64_t started_ms;
 	struct descriptor root;
 	struct digest source_digest;
-	struct error source_err; /* resolving the source failed */
+	struct group looks;
+	bool looking;            /* the source is being asked what the reference points to */
+	struct error source_err; /* that failed */
 	bool gone;               /* it was in a list, and is no longer at the source (TAG-15) */
 	struct image_target *targets;
 	size_t target_count;
 	struct tree tree;
 	const struct content **configs; /* beside tree.manifests: of image manifests, while layers are verified */
+	struct waitqueue news;          /* how its deliveries go: deliver.c */
+	bool check_begun;               /* once for all targets */
+	struct latch checked;
+	struct error check_err;
 };
 
 /** Is there still something to do for this target? */
@@ -43,14 +51,29 @@ static inline bool image_target_is_open(const struct image_target *target)
 /** image.c: is it the very repository that the image comes from? Then it has all but the tag. */
 bool image_target_is_at_home(const struct image_target *target);
 
+/** Is there, for any target? */
+bool image_is_open(const struct image *image);
+
+/**
+ * deliver.c: bring the blobs to all open targets, check them, and publish each target when its own are there. What
+ * fails at a target is in its outcome. ERR_CANCELED only. Waits.
+ */
+must_check bool image_deliver(struct image *image, struct error *err);
+
 /**
  * check.c: compare what is known of each layer's diff_id with the image's own config (LYR-8, LYR-9). ERR_CORRUPT,
  * ERR_TOO_LARGE: a layer that cannot be decoded; ERR_CANCELED. Waits for the store.
  */
 must_check bool image_check_diff_ids(struct image *image, struct error *err);
 
-/** publish.c: push manifests and tag to every open target; what fails is in its outcome. ERR_CANCELED only. Waits. */
-must_check bool image_publish(struct image *image, struct error *err);
+/** publish.c: push manifests and tag to @target; what fails is in its outcome. Waits. */
+void image_publish(struct image_target *target);
+
+/**
+ * image.c: compare what a late target has with what we would write; the manifests are there. Waits for what it has.
+ * ERR_CANCELED.
+ */
+must_check bool image_compare_late(struct image_target *target, struct error *err);
 
 /** image.c: let the store remember what this target was given. */
 void image_remember_written(struct image *image, const struct image_target *target);

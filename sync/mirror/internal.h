@@ -19,8 +19,8 @@
 enum {
 	IMAGES_IN_FLIGHT = 32,
 	REPOSITORIES_AT_ONCE = 16, /* listing at the same time; their images share IMAGES_IN_FLIGHT */
-	BLOBS_PER_IMAGE = 8,
-	MANIFESTS_AT_ONCE = 8, /* of one image */
+	BLOBS_PER_IMAGE = 8,       /* that some target waits for; those that only late ones wait for come on top */
+	MANIFESTS_AT_ONCE = 8,     /* of one image */
 	TRANSFER_CHUNKS = 4,
 	CHUNKS_PER_RUN = 64,
 	CHUNK_BYTES = 256 * 1024,
@@ -34,6 +34,12 @@ enum {
 struct content_cache;
 struct blob_table;
 
+struct endpoint_slot {
+	char *key; /* domain, or how a layout is used and its directory */
+	struct endpoint *endpoint;
+	size_t behind; /* images that are being brought to it alone, since it held others up */
+};
+
 struct run {
 	struct run_observer observer;
 	bool dry_run;
@@ -42,7 +48,7 @@ struct run {
 	struct http *http;
 	struct credential_store *credentials;
 	const struct config *config;
-	struct endpoint_slot *endpoints; /* run.c */
+	struct endpoint_slot *endpoints;
 	size_t endpoint_count;
 	struct job *jobs;
 	size_t job_count;
@@ -63,6 +69,9 @@ static inline bool run_is_stopping(const struct run *run)
 {
 	return run->report.stopped_by != 0;
 }
+
+/** Of an endpoint of this run's; NULL: of another's. Borrowed until the next endpoint is added. */
+struct endpoint_slot *run_slot(const struct run *run, const struct endpoint *endpoint);
 
 /* An error, where it happened, and at which end. */
 struct outcome {
@@ -151,21 +160,34 @@ struct fact {
 	struct error broken;   /* FACT_BROKEN: why it cannot be decoded */
 };
 
+/* How far the blobs of an image have come at one of its targets. */
+struct delivery {
+	struct waitqueue *news; /* woken when any of this changes */
+	size_t pending;         /* wants that are not settled */
+	int64_t sent_bytes;
+	bool late; /* it held others up: it is served after them, alone */
+};
+
+/** It is late from now on: SLOW_TARGET_MS after others were ready to go on, it was not. */
+void delivery_is_late(struct delivery *delivery, const char *image, const struct endpoint *endpoint);
+
 /* One target of an image, as far as one blob is concerned. */
 struct want {
 	struct endpoint *endpoint;
 	const char *repository;
 	struct outcome *outcome;         /* the image's, for this target: kept failures */
+	struct delivery *delivery;       /* the image's, for this target */
+	bool alone;                      /* carried with no other, whom it would hold up */
 	struct endpoint_writer *session; /* a session that a failed mount left us, or NULL */
 	/* ensure.c: */
 	struct ensure *ensure;
 	struct list waiting; /* in blob->waiting */
-	bool settled;        /* present, or failed */
+	bool settled;        /* present, failed, or to be served later: its delivery is late */
 	bool ours;           /* this task decides whether it is there; others wait */
+	bool looking;        /* it is being asked */
 	bool stale;          /* to be looked at: for the first time, or since a transfer may have brought a neighbour */
 	bool carried;        /* a transfer uses it */
 	int failed_carries;  /* because of this target */
-	int64_t sent_bytes;  /* of the blob, if a transfer brought it */
 	unsigned looked_at;  /* blob->transfers when it was */
 };
 
@@ -181,7 +203,8 @@ struct blob_source {
 
 /**
  * Ensure that @blob is in each want's repository, carrying it over the source link at most once in the run, whoever
- * else asks for it at the same time. Waits. Each want is settled afterwards, with its outcome filled if it failed.
+ * else asks for it at the same time. Waits. A want is settled as soon as its own place is, with its outcome filled if
+ * it failed; afterwards all are. One that held others up is settled without the blob, and its delivery is late.
  */
 void blob_ensure(struct run *run, const struct blob_source *source, const struct descriptor *blob, struct want *wants,
 	size_t want_count);
@@ -200,10 +223,13 @@ void blob_count_unproven(struct run *run, const struct digest *digest);
 struct sink {
 	struct transfer *transfer;
 	struct channel_reader reader;
-	struct want *want;
+	struct want *want; /* NULL: it has arrived, and is settled */
+	struct gate *gate; /* its target's */
 	struct endpoint_writer *writer;
 	struct error err; /* kind ERR_NONE: it arrived */
 	bool arrived;
+	bool ended;   /* its task */
+	bool put_out; /* too slow for the others */
 	int attempts;
 	enum upload_advice advice; /* of the last */
 };
@@ -217,7 +243,12 @@ struct transfer {
 	const struct content *memory; /* instead of the source */
 	bool want_diff_id;
 	char image[128];
+	void (*arrived)(struct sink *sink); /* told at once, while others may still be under way */
+	void *owner;                        /* of whom it tells */
 	/* filled while it runs */
+	struct gate_claim places[GATE_CLAIMS_MAX];
+	unsigned place_users[GATE_CLAIMS_MAX]; /* a place is left with the last of its users */
+	size_t place_count;
 	struct channel channel;
 	struct channel_reader verifier;
 	struct latch verdict;

@@ -1,5 +1,5 @@
 /*
- * Publishing, target by target: children by digest from the deepest up, the root, and with it the tag, last (PSH-1,
+ * Publishing at one target: children by digest from the deepest up, the root, and with it the tag, last (PSH-1,
  * P2).
  */
 #include "sync/mirror/image.h"
@@ -71,9 +71,8 @@ static bool publish(struct image_target *target, struct error *err)
 	return put_manifest(target, root, tag, err) && endpoint_flush(target->endpoint, err);
 }
 
-static void publish_task(void *argument)
+void image_publish(struct image_target *target)
 {
-	struct image_target *target = argument;
 	struct error err;
 	if (!publish(target, &err)) {
 		outcome_fail(&target->outcome, "publish", SIDE_TARGET, &err);
@@ -81,16 +80,4 @@ static void publish_task(void *argument)
 	}
 	target->written = true;
 	image_remember_written(target->image, target);
-}
-
-bool image_publish(struct image *image, struct error *err)
-{
-	struct group group;
-	bool ok = true;
-	group_init(&group, image->target_count);
-	for (size_t i = 0; i < image->target_count && ok; i++)
-		if (image_target_is_open(&image->targets[i]))
-			ok = group_spawn(&group, publish_task, &image->targets[i], err);
-	group_wait(&group);
-	return ok;
 }

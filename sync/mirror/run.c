@@ -18,11 +18,6 @@
 
 enum { TARGETS_MOST = GATE_CLAIMS_MAX - 4 };
 
-struct endpoint_slot {
-	char *key; /* domain, or how a layout is used and its directory */
-	struct endpoint *endpoint;
-};
-
 /* --- endpoints ------------------------------------------------------------------------------------------------------
  */
 
@@ -34,10 +29,18 @@ static struct endpoint *find_endpoint(const struct run *run, const char *key)
 	return NULL;
 }
 
+struct endpoint_slot *run_slot(const struct run *run, const struct endpoint *endpoint)
+{
+	for (size_t i = 0; i < run->endpoint_count; i++)
+		if (run->endpoints[i].endpoint == endpoint)
+			return &run->endpoints[i];
+	return NULL;
+}
+
 static struct endpoint *add_endpoint(struct run *run, char *key, struct endpoint *endpoint)
 {
 	run->endpoints = memory_resize(run->endpoints, run->endpoint_count + 1, sizeof *run->endpoints);
-	run->endpoints[run->endpoint_count++] = (struct endpoint_slot){key, endpoint};
+	run->endpoints[run->endpoint_count++] = (struct endpoint_slot){.key = key, .endpoint = endpoint};
 	return endpoint;
 }
 

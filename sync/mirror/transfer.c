@@ -121,6 +121,92 @@ static void verify_task(void *argument)
 	latch_open(&transfer->verdict);
 }
 
+/* --- places --------------------------------------------------------------------------------------------------------
+ */
+
+/* A small blob takes no more than it fills. */
+static size_t chunks_of(const struct descriptor *blob)
+{
+	int64_t chunks = (blob->size + CHUNK_BYTES - 1) / CHUNK_BYTES;
+	return chunks > TRANSFER_CHUNKS ? TRANSFER_CHUNKS : chunks > 0 ? (size_t)chunks : 1;
+}
+
+static void add_place(struct transfer *transfer, struct gate *gate, size_t amount)
+{
+	size_t at = 0;
+	while (at < transfer->place_count && transfer->places[at].gate != gate)
+		at++;
+	/* One place of a host serves both directions: it then needs no second one (DESIGN 5.9). */
+	if (at == transfer->place_count)
+		transfer->places[transfer->place_count++] = (struct gate_claim){gate, amount};
+	transfer->place_users[at]++;
+}
+
+static void is_late(const struct sink *sink)
+{
+	delivery_is_late(sink->want->delivery, sink->transfer->image, sink->want->endpoint);
+}
+
+static void list_places(struct transfer *transfer)
+{
+	transfer->place_count = 0;
+	memset(transfer->place_users, 0, sizeof transfer->place_users);
+	add_place(transfer, &transfer->run->chunks, chunks_of(&transfer->blob));
+	if (!transfer->memory)
+		add_place(transfer, endpoint_blob_gate(transfer->source), 1);
+	for (size_t i = 0; i < transfer->sink_count; i++)
+		if (!transfer->sinks[i].put_out)
+			add_place(transfer, transfer->sinks[i].gate, 1);
+}
+
+/* Those that have no place while others have are too slow for them: what they do takes all their places. */
+static void put_out_the_full(struct transfer *transfer)
+{
+	size_t full = 0, left = 0;
+	for (size_t i = 0; i < transfer->sink_count; i++) {
+		left += !transfer->sinks[i].put_out;
+		full += !transfer->sinks[i].put_out && gate_is_full(transfer->sinks[i].gate);
+	}
+	for (size_t i = 0; i < transfer->sink_count && full < left; i++) {
+		struct sink *sink = &transfer->sinks[i];
+		if (sink->put_out || !gate_is_full(sink->gate))
+			continue;
+		sink->put_out = true;
+		is_late(sink);
+	}
+}
+
+/* All that it needs, in one step. */
+static bool take_places(struct transfer *transfer, struct error *err)
+{
+	for (size_t i = 0; i < transfer->sink_count; i++)
+		transfer->sinks[i] = (struct sink){.transfer = transfer,
+			.want = transfer->sinks[i].want,
+			.gate = endpoint_blob_gate(transfer->sinks[i].want->endpoint)};
+	for (;;) {
+		int64_t deadline = transfer->sink_count > 1 ? loop_now_ms() + SLOW_TARGET_MS : -1;
+		struct error why;
+		list_places(transfer);
+		if (gate_enter_all_until(transfer->places, transfer->place_count, deadline, &why))
+			return true;
+		if (why.kind != ERR_TIMEOUT) {
+			*err = why;
+			return false;
+		}
+		put_out_the_full(transfer);
+	}
+}
+
+/* Each on its own: a host that is done with is not kept by one that is slow. */
+static void leave_place(struct transfer *transfer, const struct gate *gate)
+{
+	size_t at = 0;
+	while (transfer->places[at].gate != gate)
+		at++;
+	if (--transfer->place_users[at] == 0)
+		gate_leave_all(&transfer->places[at], 1);
+}
+
 /* --- the sinks ------------------------------------------------------------------------------------------------------
  */
 
@@ -204,10 +290,15 @@ static void sink_task(void *argument)
 		sink->attempts += sink->advice == UPLOAD_NO_ADVICE || sink->advice == UPLOAD_ONCE_MORE;
 		end_writer(sink);
 	} while (!sink->arrived && starts_over(sink));
-	if (sink->arrived)
-		sink->err = (struct error){.kind = ERR_NONE};
 	channel_leave(&sink->reader);
+	sink->put_out = sink->reader.put_out && !sink->arrived;
+	sink->ended = true;
 	sink->transfer->sinks_left--;
+	leave_place(sink->transfer, sink->gate);
+	if (sink->arrived) {
+		sink->err = (struct error){.kind = ERR_NONE};
+		sink->transfer->arrived(sink);
+	}
 }
 
 /* --- the source -----------------------------------------------------------------------------------------------------
@@ -245,7 +336,11 @@ static bool reserve(struct transfer *transfer, struct partial *partial, struct e
 	if (partial->data)
 		return true;
 	partial->length = 0;
-	return channel_reserve_within(&transfer->channel, patience, &partial->data, err);
+	bool ok = channel_reserve_within(&transfer->channel, patience, &partial->data, err);
+	for (size_t i = 0; i < transfer->sink_count; i++)
+		if (transfer->sinks[i].reader.put_out && transfer->sinks[i].want)
+			is_late(&transfer->sinks[i]);
+	return ok;
 }
 
 static bool may_go_on(struct transfer *transfer, const struct endpoint_reader *reader, int64_t from, struct error *err)
@@ -319,46 +414,26 @@ static bool pump_memory(struct transfer *transfer, struct error *err)
 
 static void start_tasks(struct transfer *transfer, struct group *group)
 {
-	size_t chunks = (size_t)((transfer->blob.size + CHUNK_BYTES - 1) / CHUNK_BYTES);
 	size_t chunk_bytes = transfer->blob.size < CHUNK_BYTES ? (size_t)transfer->blob.size : CHUNK_BYTES;
-	channel_init(&transfer->channel,
-		chunks > TRANSFER_CHUNKS ? TRANSFER_CHUNKS
-		: chunks > 0             ? chunks
-					 : 1,
-		chunk_bytes > 0 ? chunk_bytes : 1);
+	channel_init(&transfer->channel, chunks_of(&transfer->blob), chunk_bytes > 0 ? chunk_bytes : 1);
 	latch_init(&transfer->verdict);
 	channel_join(&transfer->channel, &transfer->verifier);
 	transfer->verifier.essential = true;
-	transfer->sinks_left = transfer->sink_count;
 	group_init(group, transfer->sink_count + 1);
 	for (size_t i = 0; i < transfer->sink_count; i++) {
 		struct sink *sink = &transfer->sinks[i];
-		sink->transfer = transfer;
+		sink->ended = sink->put_out;
+		if (sink->ended)
+			continue;
+		transfer->sinks_left++;
 		sink->writer = sink->want->session;
 		sink->want->session = NULL;
 		channel_join(&transfer->channel, &sink->reader);
 	}
 	bool started = group_spawn(group, verify_task, transfer, &transfer->source_err);
 	for (size_t i = 0; i < transfer->sink_count && started; i++)
-		started = group_spawn(group, sink_task, &transfer->sinks[i], &transfer->source_err);
-}
-
-static size_t places(struct transfer *transfer, struct gate_claim *claims)
-{
-	size_t count = 0;
-	claims[count++] = (struct gate_claim){&transfer->run->chunks, TRANSFER_CHUNKS};
-	if (!transfer->memory)
-		claims[count++] = (struct gate_claim){endpoint_blob_gate(transfer->source), 1};
-	for (size_t i = 0; i < transfer->sink_count; i++) {
-		struct gate *gate = endpoint_blob_gate(transfer->sinks[i].want->endpoint);
-		bool known = false; /* one place of a host serves both directions: it then needs no second one
-				       (DESIGN 5.9) */
-		for (size_t k = 0; k < count; k++)
-			known |= claims[k].gate == gate;
-		if (!known)
-			claims[count++] = (struct gate_claim){gate, 1};
-	}
-	return count;
+		if (!transfer->sinks[i].ended)
+			started = group_spawn(group, sink_task, &transfer->sinks[i], &transfer->source_err);
 }
 
 /* How the source ended, as the verifier and the sinks learn it. */
@@ -380,10 +455,15 @@ static void carry(struct transfer *transfer)
 		  (transfer->memory ? pump_memory(transfer, &transfer->source_err)
 				    : pump(transfer, &transfer->source_err));
 	close_source(transfer, ok);
+	if (!transfer->memory)
+		leave_place(transfer, endpoint_blob_gate(transfer->source));
 	group_wait(&group);
 	for (size_t i = 0; i < transfer->sink_count; i++) {
+		if (transfer->sinks[i].ended)
+			continue;
 		endpoint_writer_free(transfer->sinks[i].writer); /* of a task that was never started */
 		transfer->sinks[i].writer = NULL;
+		leave_place(transfer, transfer->sinks[i].gate);
 	}
 	channel_release(&transfer->channel);
 }
@@ -391,9 +471,7 @@ static void carry(struct transfer *transfer)
 /* While a run is being stopped, what fits into the channel may still begin: an image may lack nothing else. */
 void transfer_run(struct transfer *transfer)
 {
-	struct gate_claim claims[GATE_CLAIMS_MAX];
-	size_t count = places(transfer, claims);
-	if (!gate_enter_all(claims, count, &transfer->source_err))
+	if (!take_places(transfer, &transfer->source_err))
 		return;
 	list_append(&transfer->run->transfers, &transfer->node);
 	if (run_is_stopping(transfer->run) && transfer->blob.size > TRANSFER_CHUNKS * CHUNK_BYTES)
@@ -401,5 +479,5 @@ void transfer_run(struct transfer *transfer)
 	else
 		carry(transfer);
 	list_remove(&transfer->node);
-	gate_leave_all(claims, count);
+	leave_place(transfer, &transfer->run->chunks);
 }

@@ -254,7 +254,7 @@ static inline void put_manifest(struct transport_stream *stream, struct reposito
 	}
 	repository->holds[content->number] = true;
 	if (!by_digest)
-		tag_set(repository, stream->name, content);
+		tag_set(repository, stream->name, content)->put_ms = loop_now_ms();
 	reply_header(&stream->reply, "Docker-Content-Digest", digest.text);
 	reply_body(&stream->reply, NULL, 0);
 	reply_status(&stream->reply, 201);
@@ -357,7 +357,8 @@ static inline void on_phase(void *argument);
 static inline void next_phase(struct transport_stream *stream, enum phase phase, int64_t most_ms)
 {
 	stream->phase = phase;
-	timer_start(&stream->timer, (int64_t)loop_random((uint64_t)most_ms + 1), on_phase, stream);
+	int64_t least_ms = phase == ANSWERING ? stream->host->reply_ms : 0;
+	timer_start(&stream->timer, least_ms + (int64_t)loop_random((uint64_t)most_ms + 1), on_phase, stream);
 }
 
 static inline void stop_moving(struct transport_stream *stream)

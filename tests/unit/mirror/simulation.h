@@ -277,7 +277,9 @@ static inline void set_the_stage(void)
 	unsetenv("DOCKER_CONFIG");
 	unsetenv("REGISTRY_AUTH_FILE");
 	unsetenv("XDG_RUNTIME_DIR");
-	if (!getenv("SEED"))
+	if (getenv("SEED"))
+		log_set_level(LOG_DEBUG);
+	else
 		log_set_sink(drop_line, NULL);
 }
 

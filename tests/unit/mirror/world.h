@@ -175,6 +175,7 @@ static inline const struct content *index_new(const struct content *const *child
 struct tag {
 	char name[32];
 	const struct content *root;
+	int64_t put_ms; /* when it was put last, in a run */
 };
 
 struct repository {
@@ -202,6 +203,7 @@ struct host {
 	size_t blob_slots;
 	int64_t latency_ms; /* a seeded time up to this before each reply */
 	int64_t piece_ms;   /* and before each piece of a body */
+	int64_t reply_ms;   /* certain, before each reply */
 	struct faults faults;
 	struct repository repositories[REPOSITORIES_MAX];
 	size_t repository_count;
@@ -265,17 +267,17 @@ static inline const struct content *tag_find(const struct repository *repository
 	return NULL;
 }
 
-static inline void tag_set(struct repository *repository, const char *name, const struct content *root)
+/* Of no more than TAGS_MAX. */
+static inline struct tag *tag_set(struct repository *repository, const char *name, const struct content *root)
 {
 	size_t i = 0;
 	while (i < repository->tag_count && strcmp(repository->tags[i].name, name) != 0)
 		i++;
-	if (i == TAGS_MAX)
-		return;
 	snprintf(repository->tags[i].name, sizeof repository->tags[i].name, "%s", name);
 	repository->tags[i].root = root;
 	if (i == repository->tag_count)
 		repository->tag_count++;
+	return &repository->tags[i];
 }
 
 /* Put a whole image there, as if it had always been. */
