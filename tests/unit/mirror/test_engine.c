@@ -270,8 +270,12 @@ static void expect_counts_agree(struct simulation *simulation)
 		report->images.total);
 	images_tried += GALLERY_REPOSITORIES * GALLERY_TAGS;
 	images_failed += GALLERY_REPOSITORIES * GALLERY_TAGS - report->images.copied;
+	/* What may pass, or a source that ignores Ranges and breaks too often to be read from the start each time. */
 	for (size_t i = 0; i < report->failure_count; i++)
-		expect(simulation, retry_is_transient(&report->failures[i].err), "%s", report->failures[i].err.text);
+		expect(simulation,
+			retry_is_transient(&report->failures[i].err) ||
+				strstr(report->failures[i].err.text, "begins anew"),
+			"%s", report->failures[i].err.text);
 }
 
 static void heal(struct simulation *simulation, struct host *source, struct host *const *targets, size_t count)
