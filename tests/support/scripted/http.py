@@ -113,9 +113,10 @@ class Stream:
 
     async def head(self):
         """(method, target, headers), or None when the client has closed the connection."""
-        line = await self.reader.readline()
-        if not line:
-            return None
+        first = await self.reader.read(1)
+        if first in (b"", b"\x16"):
+            return None  # nothing more, or somebody who tries TLS first
+        line = first + await self.reader.readline()
         method, target, _ = line.decode("latin-1").rstrip("\r\n").split(" ", 2)
         headers = []
         while (line := await self.reader.readline()) not in (b"\r\n", b"\n", b""):
