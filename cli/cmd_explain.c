@@ -1,4 +1,5 @@
 #include "cli/history_text.h"
+#include "cli/report_json.h"
 
 #include "base/str.h"
 #include "oci/reference.h"
@@ -17,11 +18,14 @@ static void print_tag(const struct history_tag *tag)
 
 static void print_job(const struct history_job *job)
 {
-	char when[32], took[16];
+	char when[32], took[16], sent[16];
 	bool failed = str_is(job->outcome, "failed");
-	printf("run %lld, %s: %s%s%s%s after %s\n", (long long)job->run, str_format_time(job->finished_ms, when),
+	printf("run %lld, %s: %s%s%s%s after %s, %s sent", (long long)job->run, str_format_time(job->finished_ms, when),
 		job->source, *job->target ? " to " : "", job->target, failed ? ": failed" : ": copied",
-		str_format_duration(job->duration_ms, took));
+		str_format_duration(job->duration_ms, took), str_format_bytes(job->bytes, sent));
+	if (job->attempts > 1)
+		printf(", attempt %lld in a row", (long long)job->attempts);
+	puts("");
 	if (job->digest)
 		printf("  %s\n", job->digest);
 	if (!failed)
@@ -52,10 +56,12 @@ int command_explain(const struct arguments *arguments)
 	auto_free char *name = canonical(arguments->operands[0]);
 	if (!history_of_reference(path, name, &history, &err))
 		return history_fail(&err);
+	if (arguments->given[OPTION_JSON])
+		report_print_explanation(name, &history);
 	bool known = history.job_count > 0 || history.tag_count > 0;
-	for (size_t i = 0; i < history.tag_count; i++)
+	for (size_t i = 0; i < history.tag_count && !arguments->given[OPTION_JSON]; i++)
 		print_tag(&history.tags[i]);
-	for (size_t i = 0; i < history.job_count; i++)
+	for (size_t i = 0; i < history.job_count && !arguments->given[OPTION_JSON]; i++)
 		print_job(&history.jobs[i]);
 	history_release(&history);
 	if (known)

@@ -5,18 +5,28 @@
 
 #include <stdio.h>
 
+static void print_unfinished(const struct history *history)
+{
+	char sent[16], when[32];
+	if (history->held)
+		printf("running now (%s)\n", history->holder);
+	else
+		puts("never finished: it was killed; what it had finished is kept");
+	if (history->jobs_done.last_ms > 0)
+		printf("so far: %lld copied, %lld failed, %s up; the last at %s\n",
+			(long long)history->jobs_done.copied, (long long)history->jobs_done.failed,
+			str_format_bytes(history->jobs_done.sent_bytes, sent),
+			str_format_time(history->jobs_done.last_ms, when));
+}
+
 static void print_run(const struct history *history)
 {
 	const struct history_run *run = &history->run;
 	const struct run_totals *totals = &run->totals;
 	char when[32], took[16], down[16], up[16];
 	printf("run %lld: started %s, ", (long long)run->id, str_format_time(run->started_ms, when));
-	if (run->finished_ms == 0 && history->held) {
-		printf("running now (%s)\n", history->holder);
-		return;
-	}
 	if (run->finished_ms == 0) {
-		puts("never finished: it was killed; what it had finished is kept");
+		print_unfinished(history);
 		return;
 	}
 	printf("took %s, exit %d\n", str_format_duration(run->finished_ms - run->started_ms, took), run->exit_code);
@@ -41,11 +51,8 @@ int command_status(const struct arguments *arguments)
 	struct history history;
 	int64_t id = 0;
 	struct error err;
-	if (arguments->operand_count > 0 && (!str_parse_number(arguments->operands[0], INT64_MAX, &id) || id == 0)) {
-		error_set(&err, ERR_INVALID, "%s is no number of a run", arguments->operands[0]);
-		common_fail(SIDE_SOURCE, &err);
+	if (!history_run_number(arguments, &id))
 		return EXIT_USAGE;
-	}
 	auto_free char *path = history_state_file(arguments);
 	if (!path)
 		return EXIT_USAGE;

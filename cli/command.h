@@ -73,6 +73,7 @@ int command_inspect(const struct arguments *arguments);
 int command_delete(const struct arguments *arguments);
 int command_status(const struct arguments *arguments);
 int command_explain(const struct arguments *arguments);
+int command_retry(const struct arguments *arguments);
 int command_gc(const struct arguments *arguments);
 int command_config_check(const struct arguments *arguments);
 

@@ -43,7 +43,9 @@ static const enum option_id tags_options[] = {OPTION_CONFIG, OPTION_HELP, OPTION
 static const enum option_id inspect_options[] = {
 	OPTION_PLATFORM, OPTION_CONFIG, OPTION_JSON, OPTION_HELP, OPTION_COUNT};
 static const enum option_id status_options[] = {OPTION_CONFIG, OPTION_JSON, OPTION_HELP, OPTION_COUNT};
-static const enum option_id explain_options[] = {OPTION_CONFIG, OPTION_HELP, OPTION_COUNT};
+static const enum option_id retry_options[] = {OPTION_CONFIG, OPTION_DRY_RUN, OPTION_GRACE, OPTION_JSON, OPTION_QUIET,
+	OPTION_VERBOSE, OPTION_HELP, OPTION_COUNT};
+static const enum option_id explain_options[] = {OPTION_CONFIG, OPTION_JSON, OPTION_HELP, OPTION_COUNT};
 static const enum option_id gc_options[] = {OPTION_OLDER_THAN, OPTION_DRY_RUN, OPTION_JSON, OPTION_HELP, OPTION_COUNT};
 static const enum option_id delete_options[] = {
 	OPTION_ALL_TAGS, OPTION_DRY_RUN, OPTION_CONFIG, OPTION_HELP, OPTION_COUNT};
@@ -83,6 +85,15 @@ const struct command commands[] = {
 		"  dray inspect docker.io/library/alpine:3.20\n"
 		"  dray inspect --platform linux/arm64 --json oci:/srv/air-gap:docker.io/library/alpine:3.20\n",
 		inspect_options, command_inspect},
+	{"retry", "[RUN]", 0, 1, "mirror what failed in a run, and nothing else",
+		"Takes from the state file what failed in the run RUN (default: the last one), and mirrors that alone, "
+		"with\n"
+		"the settings that the configuration has now: an image at the targets where it failed, all of a "
+		"repository\n"
+		"that could not be listed. If nothing failed it says so, and exits with 0. It is a run of its own.",
+		"  dray retry\n"
+		"  dray retry --config mirror.yaml 17\n",
+		retry_options, command_retry},
 	{"status", "[RUN]", 0, 1, "show how a run went, or how far it is",
 		"Reads the state file of the configuration, which a run may be writing meanwhile, and contacts "
 		"nothing.\n"
@@ -94,7 +105,8 @@ const struct command commands[] = {
 		"  dray status --json | jq .exit_code\n",
 		status_options, command_status},
 	{"explain", "REFERENCE", 1, 1, "show what happened to an image, and when",
-		"Reads the state file of the configuration and tells of every run that copied the image or failed to.\n"
+		"Reads the state file of the configuration and tells of every run that copied the image or failed to:\n"
+		"when, how long it took, what was sent for it, and why it failed.\n"
 		"REFERENCE is its name at the source or at a target. Runs that found it unchanged leave no record.",
 		"  dray explain docker.io/library/alpine:3.20\n"
 		"  dray explain --config mirror.yaml registry.internal:5000/mirror/library/alpine:3.20\n",

@@ -1,21 +1,40 @@
 #include "cli/history_text.h"
 
 #include "base/log.h"
+#include "base/str.h"
 
 #include <stdio.h>
 
-char *history_state_file(const struct arguments *arguments)
+bool history_run_number(const struct arguments *arguments, int64_t *id)
+{
+	*id = 0;
+	if (arguments->operand_count == 0 || (str_parse_number(arguments->operands[0], INT64_MAX, id) && *id > 0))
+		return true;
+	log_error("%s is no number of a run", arguments->operands[0]);
+	return false;
+}
+
+bool history_config(const struct arguments *arguments, struct config **config)
 {
 	const char *path = argument_of(arguments, OPTION_CONFIG);
-	struct config *config;
 	if (!path)
 		path = "/etc/dray/dray.yaml";
-	if (!common_load(path, &config))
+	if (!common_load(path, config))
+		return false;
+	if ((*config)->state_file)
+		return true;
+	log_error("%s has no state: nothing is remembered", path);
+	config_free(*config);
+	return false;
+}
+
+char *history_state_file(const struct arguments *arguments)
+{
+	struct config *config;
+	if (!history_config(arguments, &config))
 		return NULL;
 	char *state = memory_text(config->state_file);
 	config_free(config);
-	if (!state)
-		log_error("%s has no state: nothing is remembered", path);
 	return state;
 }
 

@@ -1,5 +1,5 @@
 /*
- * What status and explain share.
+ * What status, explain and retry share.
  */
 #ifndef DRAY_CLI_HISTORY_TEXT_H
 #define DRAY_CLI_HISTORY_TEXT_H
@@ -7,6 +7,12 @@
 #include "base/memory.h"
 #include "cli/command.h"
 #include "store/history.h"
+
+/** RUN on the command line; 0: none, the last is meant. False: what is wrong has been printed. */
+must_check bool history_run_number(const struct arguments *arguments, int64_t *id);
+
+/** The configuration of --config, or the usual one, which has a state. False: what is wrong has been printed. */
+must_check bool history_config(const struct arguments *arguments, struct config **config);
 
 /** The state file of --config, or of the usual configuration. New memory; NULL: what is wrong has been printed. */
 char *history_state_file(const struct arguments *arguments);

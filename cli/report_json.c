@@ -74,6 +74,8 @@ static void put_counts(json_t *root, const struct report *report)
 static void put_requests(json_t *root, const struct http_counters *counters)
 {
 	json_t *requests = add_object(root, "requests");
+	if (!counters)
+		return;
 	for (unsigned method = 0; method < HTTP_METHOD_COUNT; method++)
 		for (unsigned kind = 0; kind < HTTP_KIND_COUNT; kind++) {
 			if (counters->requests[method][kind] == 0)
@@ -188,9 +190,55 @@ void report_print_history(const struct history *history)
 		put_text(root, "finished", NULL);
 		put_text(root, "exit_code", NULL);
 	}
+	if (!finished) {
+		json_t *done = add_object(root, "jobs_done");
+		put_integer(done, "copied", history->jobs_done.copied);
+		put_integer(done, "failed", history->jobs_done.failed);
+		put_integer(done, "uploaded_bytes", history->jobs_done.sent_bytes);
+	}
 	json_t *failures = json_array();
 	json_object_set_new(root, "failures", failures);
 	for (size_t i = 0; i < history->job_count; i++)
 		json_array_append_new(failures, failed_job(&history->jobs[i]));
+	print(root);
+}
+
+static json_t *told_job(const struct history_job *job)
+{
+	json_t *row = failed_job(job);
+	put_integer(row, "run", job->run);
+	put_text(row, "outcome", job->outcome);
+	put_text(row, "digest", job->digest);
+	put_time(row, "finished", job->finished_ms);
+	put_integer(row, "duration_ms", job->duration_ms);
+	put_integer(row, "uploaded_bytes", job->bytes);
+	put_integer(row, "attempts", job->attempts);
+	return row;
+}
+
+static json_t *told_tag(const struct history_tag *tag)
+{
+	json_t *row = json_object();
+	put_text(row, "target", tag->target);
+	put_text(row, "digest", tag->written);
+	put_text(row, "source", tag->source);
+	put_text(row, "source_digest", tag->source_digest);
+	put_text(row, "platforms", *tag->platforms ? tag->platforms : NULL);
+	put_time(row, "first_written", tag->first_seen_ms);
+	put_time(row, "last_written", tag->verified_ms);
+	return row;
+}
+
+void report_print_explanation(const char *reference, const struct history *history)
+{
+	auto_json json_t *root = json_object();
+	json_t *tags = json_array(), *jobs = json_array();
+	put_text(root, "reference", reference);
+	json_object_set_new(root, "holds", tags);
+	json_object_set_new(root, "jobs", jobs);
+	for (size_t i = 0; i < history->tag_count; i++)
+		json_array_append_new(tags, told_tag(&history->tags[i]));
+	for (size_t i = 0; i < history->job_count; i++)
+		json_array_append_new(jobs, told_job(&history->jobs[i]));
 	print(root);
 }

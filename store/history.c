@@ -58,6 +58,14 @@ static void add_tag(sqlite3_stmt *row, struct history *history)
 	};
 }
 
+static void set_jobs_done(sqlite3_stmt *row, struct history *history)
+{
+	history->jobs_done.copied = sqlite3_column_int64(row, 0);
+	history->jobs_done.failed = sqlite3_column_int64(row, 1);
+	history->jobs_done.sent_bytes = sqlite3_column_int64(row, 2);
+	history->jobs_done.last_ms = sqlite3_column_int64(row, 3);
+}
+
 static void set_run(sqlite3_stmt *row, struct history *history)
 {
 	history->run = (struct history_run){
@@ -135,6 +143,7 @@ struct question {
 	const char *text; /* with ?1, and ?2 for how many rows at most */
 	const char *reference;
 	int64_t number; /* without a reference */
+	int most;
 	void (*take)(sqlite3_stmt *row, struct history *history);
 };
 
@@ -148,7 +157,7 @@ static bool ask(sqlite3 *connection, const char *path, const struct question *qu
 		sqlite3_bind_text(statement, 1, question->reference, -1, SQLITE_STATIC);
 	else
 		sqlite3_bind_int64(statement, 1, question->number);
-	sqlite3_bind_int(statement, 2, HISTORY_MOST);
+	sqlite3_bind_int(statement, 2, question->most);
 	int code;
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW)
 		question->take(statement, history);
@@ -181,12 +190,15 @@ static bool ask_all(
 	"uploaded_bytes FROM run "
 #define THE_RUN "(SELECT id FROM run WHERE id = ?1 OR ?1 = 0 ORDER BY id DESC LIMIT 1)"
 
-bool history_of_run(const char *path, int64_t id, struct history *history, struct error *err)
+static bool run_and_failures(const char *path, int64_t id, int most, struct history *history, struct error *err)
 {
 	const struct question questions[] = {
-		{RUN_COLUMNS "WHERE id = " THE_RUN " LIMIT ?2", NULL, id, set_run},
+		{RUN_COLUMNS "WHERE id = " THE_RUN " LIMIT ?2", NULL, id, 1, set_run},
 		{JOB_COLUMNS "WHERE run = " THE_RUN " AND outcome = 'failed' ORDER BY source, target LIMIT ?2", NULL,
-			id, add_job},
+			id, most, add_job},
+		{"SELECT count(*) FILTER (WHERE outcome = 'copied'), count(*) FILTER (WHERE outcome = 'failed'), "
+		 "sum(bytes), max(finished_ms) FROM job WHERE run = " THE_RUN " LIMIT ?2",
+			NULL, id, 1, set_jobs_done},
 	};
 	if (!ask_all(path, questions, array_count(questions), history, err))
 		return false;
@@ -198,14 +210,24 @@ bool history_of_run(const char *path, int64_t id, struct history *history, struc
 	return error_set(err, ERR_NOT_FOUND, "%s: there is no run %lld", path, (long long)id);
 }
 
+bool history_of_run(const char *path, int64_t id, struct history *history, struct error *err)
+{
+	return run_and_failures(path, id, HISTORY_MOST, history, err);
+}
+
+bool history_of_failures(const char *path, int64_t id, struct history *history, struct error *err)
+{
+	return run_and_failures(path, id, -1, history, err);
+}
+
 bool history_of_reference(const char *path, const char *reference, struct history *history, struct error *err)
 {
 	const struct question questions[] = {
 		{JOB_COLUMNS "WHERE source = ?1 OR target = ?1 ORDER BY run DESC, source, target LIMIT ?2", reference,
-			0, add_job},
+			0, HISTORY_MOST, add_job},
 		{"SELECT target, source, source_digest, platforms, written, first_seen_ms, verified_ms FROM tag "
 		 "WHERE target = ?1 OR source = ?1 ORDER BY target LIMIT ?2",
-			reference, 0, add_tag},
+			reference, 0, HISTORY_MOST, add_tag},
 	};
 	return ask_all(path, questions, array_count(questions), history, err);
 }

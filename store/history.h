@@ -39,6 +39,10 @@ struct history {
 	size_t job_count;
 	struct history_tag *tags;
 	size_t tag_count;
+	struct { /* of the run's jobs so far, an image at two targets being two */
+		int64_t copied, failed, sent_bytes;
+		int64_t last_ms; /* when the last one was recorded; 0: none was */
+	} jobs_done;
 	bool held;       /* a run holds the state now */
 	char holder[96]; /* "pid 7, since ..." of who does, or did last; "" if nobody has */
 };
@@ -51,6 +55,9 @@ enum { HISTORY_MOST = 1000 };
  * ERR_NOT_FOUND: no such file or run. ERR_INVALID: not a state of ours, or of a newer version. ERR_STORE.
  */
 must_check bool history_of_run(const char *path, int64_t id, struct history *history, struct error *err);
+
+/** The same with all of its jobs that failed, ordered by source and target. */
+must_check bool history_of_failures(const char *path, int64_t id, struct history *history, struct error *err);
 
 /**
  * Every run's job whose source or target is @reference, the latest first, and what stands written for it.

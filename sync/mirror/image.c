@@ -422,6 +422,13 @@ static void conclude(struct image *image)
 	tell(image, outcome, first_failure);
 }
 
+static void target_release(struct image_target *target)
+{
+	free(target->repository);
+	free(target->tag);
+	free(target->name);
+}
+
 static void image_free(struct image *image)
 {
 	job_release(image->job);
@@ -430,11 +437,8 @@ static void image_free(struct image *image)
 	free(image->configs);
 	tree_release(image->run, &image->tree);
 	descriptor_release(&image->root);
-	for (size_t i = 0; i < image->target_count; i++) {
-		free(image->targets[i].repository);
-		free(image->targets[i].tag);
-		free(image->targets[i].name);
-	}
+	for (size_t i = 0; i < image->target_count; i++)
+		target_release(&image->targets[i]);
 	free(image->targets);
 	free(image->repository);
 	free(image->reference);
@@ -484,6 +488,18 @@ static void set_target(struct image *image, struct image_target *target, const s
 		endpoint_reference(from->endpoint, target->repository, target->tag ? target->tag : image->reference);
 }
 
+/* Unless this run only retries, and it had not failed there. */
+static void add_target(struct image *image, const struct run_target *from)
+{
+	struct image_target *target = &image->targets[image->target_count];
+	const struct retry *retry = image->run->retry;
+	set_target(image, target, from);
+	if (!retry || image->job->whole || retry_takes(retry, image->name, target->name))
+		image->target_count++;
+	else
+		target_release(target);
+}
+
 /* REF-4: the specification promises no more than 255 characters; said once for each entry. */
 static void warn_of_long_name(struct job *job, const struct image_target *target)
 {
@@ -504,12 +520,15 @@ bool image_start(struct job *job, const char *repository, const char *reference,
 	image->repository = memory_text(repository);
 	image->reference = memory_text(reference);
 	image->name = endpoint_reference(job->what.source, repository, reference);
-	image->target_count = job->what.target_count;
-	image->targets = memory_new(image->target_count, sizeof *image->targets);
+	image->targets = memory_new(job->what.target_count, sizeof *image->targets);
 	waitqueue_init(&image->news);
 	latch_init(&image->checked);
-	for (size_t i = 0; i < image->target_count; i++)
-		set_target(image, &image->targets[i], &job->what.targets[i]);
+	for (size_t i = 0; i < job->what.target_count; i++)
+		add_target(image, &job->what.targets[i]);
+	if (image->target_count == 0) {
+		image_free(image);
+		return true;
+	}
 	for (size_t i = 0; i < image->target_count; i++)
 		warn_of_long_name(job, &image->targets[i]);
 	job->run->images_found++;

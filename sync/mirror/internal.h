@@ -52,6 +52,7 @@ struct run {
 	size_t endpoint_count;
 	struct job *jobs;
 	size_t job_count;
+	struct retry *retry; /* NULL: all is taken */
 	struct group repositories, images;
 	struct gate chunks;
 	size_t manifest_bytes_most; /* MAN-20 */
@@ -278,10 +279,22 @@ struct job {
 	struct run_target *own_targets; /* likewise */
 	size_t users;                   /* of those: images, and who lists */
 	bool warned_of_length;          /* of a target's name */
+	bool whole;                     /* of a retry: it could not be listed then, so all of it is taken */
 };
 
 /** One user less; a job of a pattern goes with the last one. */
 void job_release(struct job *job);
+
+/* --- retry.c: what a retry takes; borrowed from who called run_retry() */
+void retry_free(struct retry *retry);
+/** Did anything fail in @name, of a job? */
+bool retry_concerns(const struct retry *retry, const char *name);
+/** Could @name not be listed? */
+bool retry_takes_list(const struct retry *retry, const char *name);
+/** Did the image @source fail at @target? */
+bool retry_takes(const struct retry *retry, const char *source, const char *target);
+/** Tell of what had failed and was not found again. */
+void retry_warn_of_rest(const struct retry *retry);
 
 /** The task of one job: list, select, and start images in run->images. @argument is a struct job. */
 void repository_task(void *argument);

@@ -141,7 +141,7 @@ static bool start_all(struct job *job, struct error *err)
 	if (name_pages_skipped(pages) > 0)
 		log_debug("%s: %zu names of its list are no tags", name, name_pages_skipped(pages));
 	name_pages_free(pages);
-	if (ok && started == 0 && !job->repository)
+	if (ok && started == 0 && !job->repository && !job->run->retry)
 		log_warning("%s: no tag is selected", name);
 	return ok;
 }
@@ -174,15 +174,18 @@ static struct job *job_of_pattern(const struct job *pattern, const char *reposit
 	job->what.repository = job->repository;
 	job->what.targets = job->own_targets;
 	job->what.is_pattern = false;
+	job->whole = pattern->whole;
 	return job;
 }
+
+static bool start(struct job *job, struct error *err);
 
 /* A catalog names repositories without tags, too, and some that are gone (TAG-14). */
 static void found_task(void *argument)
 {
 	struct job *job = argument;
 	struct error err;
-	if (!start_all(job, &err)) {
+	if (!start(job, &err)) {
 		if (err.kind == ERR_NOT_FOUND)
 			log_debug("%s/%s: no tags: %s", endpoint_name(job->what.source), job->repository, err.text);
 		else
@@ -232,6 +235,13 @@ static bool start_pattern(struct job *pattern, struct error *err)
 
 static bool start(struct job *job, struct error *err)
 {
+	struct retry *retry = job->run->retry;
+	if (retry && !job->whole) {
+		auto_free char *name = name_of(job);
+		job->whole = retry_takes_list(retry, name);
+		if (!job->whole && !retry_concerns(retry, name))
+			return true;
+	}
 	if (job->what.is_pattern)
 		return start_pattern(job, err);
 	if (job->what.reference)

@@ -212,6 +212,7 @@ void run_free(struct run *run)
 	free(run->jobs);
 	content_cache_free(run->contents);
 	blob_table_free(run->blobs);
+	retry_free(run->retry);
 	report_release(&run->report);
 	http_free(run->http);
 	credential_store_free(run->credentials);
@@ -319,6 +320,8 @@ static void run_jobs(struct run *run)
 	run->listing = false;
 	group_wait(&run->images);
 	timer_stop(&run->grace);
+	if (run->retry && !run_is_stopping(run))
+		retry_warn_of_rest(run->retry);
 }
 
 static void record_end(struct run *run)

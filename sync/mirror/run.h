@@ -78,6 +78,15 @@ void run_add(struct run *run, const struct run_job *job);
  */
 must_check bool run_add_config(struct run *run, struct error *err);
 
+/* What failed in an earlier run. */
+struct run_failure {
+	const char *source; /* an image, or what could not be listed */
+	const char *target; /* "": a list */
+};
+
+/** Of the jobs, take only what is among @failures; texts are borrowed until run_free(). */
+void run_retry(struct run *run, const struct run_failure *failures, size_t count);
+
 /** Do it all. Waits. One image that fails never stops the others; what failed is in the report. */
 void run_execute(struct run *run);
 

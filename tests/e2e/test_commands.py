@@ -10,7 +10,8 @@ OPTIONS = {"sync": {"--dry-run", "--grace", "--json", "--quiet", "--verbose"},
            "copy": {"--platform", "--verify", "--config", "--dry-run", "--grace", "--json", "--quiet",
                     "--verbose"},
            "tags": {"--config"}, "inspect": {"--platform", "--config", "--json"}, "config check": set(),
-           "status": {"--config", "--json"}, "explain": {"--config"},
+           "status": {"--config", "--json"}, "explain": {"--config", "--json"},
+           "retry": {"--config", "--dry-run", "--grace", "--json", "--quiet", "--verbose"},
            "gc": {"--older-than", "--dry-run", "--json"}, "delete": {"--all-tags", "--config", "--dry-run"}}
 COMMANDS = sorted(OPTIONS)
 _OPTION = re.compile(r"^  (?:(-\w), |    )(--[\w-]+)(?: (\S+))? ", re.MULTILINE)
