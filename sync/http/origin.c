@@ -98,7 +98,9 @@ static bool take_ipv6(const char *text, size_t length, struct origin *origin)
 	if (length == 0 || length > ORIGIN_HOST_MAX)
 		return false;
 	copy_lower(text, length, origin->host);
-	return inet_pton(AF_INET6, origin->host, &address) == 1;
+	/* One address can be written in many ways, and is one origin. */
+	return inet_pton(AF_INET6, origin->host, &address) == 1 &&
+	       inet_ntop(AF_INET6, &address, origin->host, sizeof origin->host) != NULL;
 }
 
 static bool take_port(const char *text, size_t length, struct origin *origin)

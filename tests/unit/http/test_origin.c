@@ -34,6 +34,7 @@ static void an_origin_is_scheme_host_and_port(void **state)
 		{"https://registry.example.com./v2/", true, "registry.example.com", 443, "a trailing dot"},
 		{"https://[::1]:5000/v2/", true, "::1", 5000, "IPv6"},
 		{"https://[2001:DB8::1]/", true, "2001:db8::1", 443, "IPv6 without port"},
+		{"https://[2001:0db8:0:0::0001]/", true, "2001:db8::1", 443, "the same address, written otherwise"},
 		{"https://my_host-1/", true, "my_host-1", 443, "as Docker's networks name hosts"},
 		{"https://example.com/a@b:c", true, "example.com", 443, "@ and : in the path are nobody's business"},
 		{"https://example.com?x=a@evil", true, "example.com", 443, "and in the query"},
