@@ -38,14 +38,23 @@ OWNER = {
 }
 # Within sync/mirror, only these may see the configuration: the rest is told what to do.
 CONFIG_READERS = {"run.c", "run.h"}
+# A function -> the one file that may call it (T-26: every option of libcurl is set in one place).
+CALLERS = {"curl_easy_setopt": "sync/http/curl_options.c"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
+
+
+def strip_comments(text):
+    return re.sub(r"/\*.*?\*/", "", text, flags=re.S)
 
 
 def violations(root):
     for folder, may in MAY.items():
         for path in sorted((root / folder).glob("*.[ch]")):
+            where = f"{folder}/{path.name}"
+            for function, caller in CALLERS.items():
+                if where != caller and re.search(rf"\b{function}\s*\(", strip_comments(path.read_text())):
+                    yield f"{where}: only {caller} calls {function}()"
             for kind, name in INCLUDE.findall(path.read_text()):
-                where = f"{folder}/{path.name}"
                 if kind == '"':
                     into = str(pathlib.PurePath(name).parent)
                     if into not in MAY:
