@@ -27,7 +27,7 @@ struct transport_stream {
 	bool foreign, refused; /* refused: by our own judgement of an address */
 	enum address_class home;
 	int reply_status; /* of the status line read last */
-	bool head_done, ended;
+	bool connected, head_done, ended;
 	char text[CURL_ERROR_SIZE];
 };
 

@@ -129,6 +129,7 @@ int curl_on_connected(void *userdata, char *peer, char *local, int peer_port, in
 	if (!may_use(stream, class))
 		return CURL_PREREQFUNC_ABORT;
 	stream->refused = false; /* one address was refused, another is fine */
+	stream->connected = true;
 	stream->events->connected(stream->context, class);
 	return CURL_PREREQFUNC_OK;
 }
@@ -162,6 +163,12 @@ static enum error_kind kind_of(CURLcode code)
 
 void curl_failure(struct transport_stream *stream, CURLcode code, struct error *err)
 {
+	/* Of a header line above its cap of 100 KB libcurl says that there is no memory for it; where there is really
+	 * none, the next allocation of ours tells. */
+	if (code == CURLE_OUT_OF_MEMORY && stream->connected && !stream->head_done) {
+		error_set(err, ERR_PROTOCOL, "the server sent a header line without end");
+		return;
+	}
 	if (code == CURLE_OUT_OF_MEMORY)
 		memory_exhausted();
 	if (stream->refused) {

@@ -361,6 +361,7 @@ static void floods(struct story *story)
 	assert_int_equal(failure_at(story, HTTP_GET, "/100/10"), ERR_PROTOCOL);
 	assert_int_equal(failure_at(story, HTTP_GET, "/1/32000"), ERR_NONE);
 	assert_int_equal(failure_at(story, HTTP_GET, "/1/33000"), ERR_PROTOCOL);
+	assert_int_equal(failure_at(story, HTTP_GET, "/1/200000"), ERR_PROTOCOL); /* above libcurl's own cap */
 	assert_int_equal(failure_at(story, HTTP_GET, "/60/1000"), ERR_NONE);
 	assert_int_equal(failure_at(story, HTTP_GET, "/70/1000"), ERR_PROTOCOL);
 	assert_int_equal(failure_at(story, HTTP_GET, "/20/0/interim"), ERR_NONE);
