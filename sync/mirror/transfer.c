@@ -32,6 +32,9 @@ enum { INLINE_BYTES = 16 * 1024, SINK_ATTEMPTS = 3 };
 /* BLB-5: a source that begins anew after every break costs the square of the blob's size. */
 enum { RESTARTS_MOST = 3 };
 
+/* A source that breaks moves if it has brought so much since it last did: then only breaks without moving count. */
+enum { MOVES_BYTES = 64 * 1024 };
+
 /* --- the verifier ---------------------------------------------------------------------------------------------------
  */
 
@@ -379,12 +382,15 @@ static bool pump(struct transfer *transfer, struct error *err)
 {
 	struct partial partial = {0};
 	uint64_t answers = endpoint_answers(transfer->source);
+	int64_t mark = 0;
 	for (int attempt = 1;; attempt++) {
-		int64_t before = transfer->offset + (int64_t)partial.length;
 		if (pump_once(transfer, &partial, err))
 			return true;
-		if (transfer->offset + (int64_t)partial.length > before)
-			attempt = 1; /* it moves: what counts is how often it breaks without moving */
+		int64_t now = transfer->offset + (int64_t)partial.length;
+		if (now - mark >= MOVES_BYTES) {
+			attempt = 1;
+			mark = now;
+		}
 		log_debug("%s: after %ld bytes: %s", transfer->image,
 			(long)(transfer->offset + (int64_t)partial.length), err->text);
 		if (!endpoint_retry_pause(transfer->source, attempt, answers, err))
