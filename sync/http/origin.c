@@ -157,7 +157,7 @@ bool origin_equal(const struct origin *a, const struct origin *b)
 bool origin_is_one_of(const struct origin *origin, const char *const *places, size_t place_count)
 {
 	for (size_t i = 0; i < place_count; i++) {
-		struct origin place;
+		struct origin place = {.tls = false};
 		auto_free char *url = memory_format("%s://%s/", origin->tls ? "https" : "http", places[i]);
 		if (origin_of(url, &place, NULL) && origin_equal(&place, origin))
 			return true;

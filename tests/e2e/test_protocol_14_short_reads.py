@@ -30,7 +30,7 @@ def image():
     return images.Image([images.Layer("short reads", 34 * MIB)])
 
 
-# covers: HTTP-11, HTTP-12, BLB-16, BLB-4, RED-7
+# covers: HTTP-11, HTTP-12, BLB-10, BLB-16, BLB-4, RED-7
 @pytest.mark.parametrize("to", ["registry", "layout"])
 def test_every_reply_ends_at_eight_mebibytes(to, image, repo, tmp_path):
     layer = image.layers[0]

@@ -41,6 +41,7 @@ def test_http_goes_through_http_proxy(source, target, between, repo, image, tmp_
     assert any(method == "PUT" and url.endswith("/manifests/1") for method, url, _ in between.seen)
 
 
+# covers: HTTP-17, T-26
 def test_https_goes_through_a_tunnel_that_sees_no_credentials(secure, between, repo, image, tmp_path):
     images.push(secure.registry, repo, "1", image)
     sync(tmp_path, f"{secure.address}/{repo}", f"{secure.address}/{repo}/copy", secure.settings(),

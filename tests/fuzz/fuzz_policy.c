@@ -160,6 +160,14 @@ static void compare_password(const char *from_text, const char *to_text, const s
 	must(token_server_judge(&server, false, NULL) == model_follows(from, to));
 }
 
+/* Names are the user's, and the configuration takes no others. */
+static bool is_place(const char *name)
+{
+	struct origin origin;
+	auto_free char *url = memory_format("https://%s/", name);
+	return strcspn(name, "/?#") == strlen(name) && origin_of(url, &origin, NULL);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	auto_free char *text = fuzz_text(data, size);
@@ -169,8 +177,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct origin origin;
 	if (!from_text || !to_text)
 		return 0;
-	while (rest && count < PLACES_MOST)
-		names[count++] = fuzz_line(&rest);
+	while (rest && count < PLACES_MOST) {
+		names[count] = fuzz_line(&rest);
+		count += is_place(names[count]);
+	}
 	second_url_agrees(from_text);
 	second_url_agrees(to_text);
 	/* What we do not take for a URL is refused everywhere; F4 has relative ones. */
