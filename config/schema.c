@@ -148,7 +148,10 @@ static const struct schema_key limits_keys[] = {
 		.value = &timeout,
 		.fallback = "30s",
 		.help = "For a connection, its TLS handshake included"},
-	{.name = "stall-timeout", .value = &timeout, .fallback = "60s", .help = "With less than 1 KiB/s from the other side"},
+	{.name = "stall-timeout",
+		.value = &timeout,
+		.fallback = "60s",
+		.help = "With less than 1 KiB/s from the other side"},
 	{.name = "helper-timeout", .value = &timeout, .fallback = "60s", .help = "For a credential helper's answer"},
 	{0},
 };
