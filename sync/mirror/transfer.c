@@ -480,7 +480,7 @@ void transfer_run(struct transfer *transfer)
 	if (!take_places(transfer, &transfer->source_err))
 		return;
 	list_append(&transfer->run->transfers, &transfer->node);
-	if (run_is_stopping(transfer->run) && transfer->blob.size > TRANSFER_CHUNKS * CHUNK_BYTES)
+	if (run_is_stopping(transfer->run) && transfer->blob.size > (int64_t)TRANSFER_CHUNKS * CHUNK_BYTES)
 		error_set(&transfer->source_err, ERR_CANCELED, "stopped");
 	else
 		carry(transfer);

@@ -1,0 +1,29 @@
+"""What is asked of the servers, counted at the wire."""
+import collections
+
+import pytest
+
+from support import dray, images
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_source_is_read_once_whatever_the_number_of_targets(count, source, target, repo, tmp_path):
+    corpus = {f"{repo}/{name}": tags for name, tags in images.corpus(3, 2, seed=repo).items()}
+    blobs = images.all_blobs(image for tags in corpus.values() for image in tags.values())
+    images.push_all(source, corpus)
+    entries = "".join(
+        f"  - source: {source.address}/{name}\n"
+        f"    targets: {[f'{target.address}/mirror/{name}', *(f'oci:{tmp_path}/t{n}' for n in range(1, count))]}\n".replace("'", "")
+        for name in corpus)
+    config = dray.write_config(tmp_path / "c.yaml", f"repos:\n{entries}")
+    before = source.log()
+    result = dray.sync(config)
+    result.expect(0)
+    log = source.log().since(before)
+    assert log.blob_downloads() == collections.Counter(dict.fromkeys(blobs, 1))
+    assert sum(r.bytes for r in log.of("GET", "blobs")) == sum(len(blob.data) for blob in blobs.values())
+    before = source.log(), target.log()
+    dray.sync(config).expect(0)
+    images_count = sum(map(len, corpus.values()))
+    assert source.log().since(before[0]).summary() == {"GET ping": 1, "GET tags/list": len(corpus), "HEAD manifests": images_count}
+    assert target.log().since(before[1]).summary() == {"GET ping": 1, "HEAD manifests": images_count}
