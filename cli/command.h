@@ -15,12 +15,14 @@ enum option_id {
 	OPTION_HELP,
 	OPTION_ALL_TAGS,
 	OPTION_CONFIG,
+	OPTION_DEEP,
 	OPTION_DRY_RUN,
 	OPTION_GRACE,
 	OPTION_JSON,
 	OPTION_OLDER_THAN,
 	OPTION_PLATFORM,
 	OPTION_QUIET,
+	OPTION_REPAIR,
 	OPTION_VERBOSE,
 	OPTION_VERIFY,
 	OPTION_COUNT,
@@ -74,6 +76,7 @@ int command_delete(const struct arguments *arguments);
 int command_status(const struct arguments *arguments);
 int command_explain(const struct arguments *arguments);
 int command_retry(const struct arguments *arguments);
+int command_verify(const struct arguments *arguments);
 int command_gc(const struct arguments *arguments);
 int command_config_check(const struct arguments *arguments);
 

@@ -20,6 +20,8 @@ static const struct option options[OPTION_COUNT] = {
 		"with a digest: yes, delete the manifest and every tag that points to it"},
 	[OPTION_CONFIG] = {"config", 'c', "FILE", false,
 		"take registries (TLS, credentials) and limits from this configuration"},
+	[OPTION_DEEP] = {"deep", 0, NULL, false,
+		"read every blob, prove its digest, and compare every layer's diff_id with the config"},
 	[OPTION_DRY_RUN] = {"dry-run", 'n', NULL, false, "find out what would be done, and change nothing"},
 	[OPTION_GRACE] = {"grace", 0, "DURATION", false,
 		"when it is stopped by a signal, let what runs go on for so long (default: 10s); a second signal "
@@ -30,6 +32,9 @@ static const struct option options[OPTION_COUNT] = {
 		"younger"},
 	[OPTION_PLATFORM] = {"platform", 'p', "OS/ARCH[/VARIANT]", true, "only this platform; copy takes several"},
 	[OPTION_QUIET] = {"quiet", 'q', NULL, false, "print nothing, unless something failed"},
+	[OPTION_REPAIR] = {"repair", 0, NULL, false,
+		"copy what is missing or wrong again from where it came from, as the state of --config remembers, and "
+		"verify it again"},
 	[OPTION_VERBOSE] = {"verbose", 'v', NULL, false, "print what is decided on the way"},
 	[OPTION_VERIFY] = {"verify", 0, "layers|digests", false,
 		"layers: also inflate, and compare every diff_id (the default); digests: size and digest only"},
@@ -45,6 +50,8 @@ static const enum option_id inspect_options[] = {
 static const enum option_id status_options[] = {OPTION_CONFIG, OPTION_JSON, OPTION_HELP, OPTION_COUNT};
 static const enum option_id retry_options[] = {OPTION_CONFIG, OPTION_DRY_RUN, OPTION_GRACE, OPTION_JSON, OPTION_QUIET,
 	OPTION_VERBOSE, OPTION_HELP, OPTION_COUNT};
+static const enum option_id verify_options[] = {OPTION_DEEP, OPTION_REPAIR, OPTION_CONFIG, OPTION_GRACE, OPTION_JSON,
+	OPTION_QUIET, OPTION_VERBOSE, OPTION_HELP, OPTION_COUNT};
 static const enum option_id explain_options[] = {OPTION_CONFIG, OPTION_JSON, OPTION_HELP, OPTION_COUNT};
 static const enum option_id gc_options[] = {OPTION_OLDER_THAN, OPTION_DRY_RUN, OPTION_JSON, OPTION_HELP, OPTION_COUNT};
 static const enum option_id delete_options[] = {
@@ -85,6 +92,20 @@ const struct command commands[] = {
 		"  dray inspect docker.io/library/alpine:3.20\n"
 		"  dray inspect --platform linux/arm64 --json oci:/srv/air-gap:docker.io/library/alpine:3.20\n",
 		inspect_options, command_inspect},
+	{"verify", "TARGET", 1, 1, "check that what stands at a target is whole, and repair it",
+		"TARGET is one image, REPOSITORY:* for every tag, HOST/PREFIX/* or HOST/* for every repository that "
+		"the\n"
+		"catalog names there, or oci:DIR[:NAME] for a layout or one image of it. Every manifest is read and "
+		"hashed,\n"
+		"every blob asked for by its size; with --deep every blob is read, too, and layers are compared with "
+		"what\n"
+		"the image's config says. Exits with 0 only if everything was seen to be right, with 4 if content is "
+		"missing\n"
+		"or wrong, with 1 if that holds for some images and others are sound.",
+		"  dray verify --deep oci:/srv/air-gap\n"
+		"  dray verify 'registry.internal:5000/mirror/*' --config /etc/dray/dray.yaml\n"
+		"  dray verify --deep --repair --config /etc/dray/dray.yaml oci:/srv/air-gap\n",
+		verify_options, command_verify},
 	{"retry", "[RUN]", 0, 1, "mirror what failed in a run, and nothing else",
 		"Takes from the state file what failed in the run RUN (default: the last one), and mirrors that alone, "
 		"with\n"

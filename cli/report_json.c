@@ -52,6 +52,8 @@ static void put_counts(json_t *root, const struct report *report)
 	put_integer(images, "stopped", report->images.stopped);
 	put_integer(images, "gone", report->images.gone);
 	put_integer(images, "rewritten", report->images.rewritten);
+	put_integer(images, "sound", report->images.sound);
+	put_integer(images, "repaired", report->images.repaired);
 	put_integer(root, "unlisted", report->unlisted);
 	json_t *blobs = add_object(root, "blobs");
 	put_integer(blobs, "unique", report->blobs.unique);

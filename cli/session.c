@@ -66,6 +66,10 @@ static void execute(struct session *session, struct run *run, struct view *view)
 	view_stop(view);
 	signals_unwatch();
 	session->exit_code = report_exit_code(run_report(run));
+	if (run_report(run)->verifies && session->exit_code == EXIT_DONE && run_report(run)->images.total == 0) {
+		log_error("there is no image: nothing was verified"); /* T-86: which is no good news */
+		session->exit_code = EXIT_CONTENT;
+	}
 }
 
 static void report(const struct session *session, const struct run *run, const struct view *view)

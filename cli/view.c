@@ -160,7 +160,9 @@ void view_image(void *context, const struct image_event *event)
 	static const char *const words[] = {[IMAGE_COPIED] = "copied",
 		[IMAGE_UNCHANGED] = "unchanged",
 		[IMAGE_FAILED] = "failed",
-		[IMAGE_PENDING] = "would copy"};
+		[IMAGE_PENDING] = "would copy",
+		[IMAGE_SOUND] = "sound",
+		[IMAGE_REPAIRED] = "repaired"};
 	struct view *view = context;
 	char digest[24], bytes[16], duration[16];
 	if (event->outcome == IMAGE_FAILED) {
@@ -177,10 +179,10 @@ void view_image(void *context, const struct image_event *event)
 	auto_buf struct buf targets;
 	buf_init(&targets, LINE_MAX_BYTES);
 	join_targets(event, &targets);
-	auto_free char *head =
-		memory_format("%-10s %s -> %s  %s%s", words[event->outcome], event->source, buf_peek(&targets),
-			digest_short(event->digest, digest), event->rewritten ? " (cut to its platforms)" : "");
-	if (event->outcome != IMAGE_COPIED) {
+	auto_free char *head = memory_format("%-10s %s%s%s  %s%s", words[event->outcome], event->source,
+		event->target_count > 0 ? " -> " : "", event->target_count > 0 ? buf_peek(&targets) : "",
+		digest_short(event->digest, digest), event->rewritten ? " (cut to its platforms)" : "");
+	if (event->outcome == IMAGE_UNCHANGED || event->outcome == IMAGE_PENDING) {
 		print(view, head);
 		return;
 	}
@@ -189,12 +191,31 @@ void view_image(void *context, const struct image_event *event)
 	print(view, line);
 }
 
+static void summarize_look(const struct report *report, FILE *out)
+{
+	char read[16], duration[16];
+	fprintf(out, "%ld images: %ld sound, %ld repaired, %ld failed", (long)report->images.total,
+		(long)report->images.sound, (long)report->images.repaired, (long)report->images.failed);
+	if (report->unlisted > 0)
+		fprintf(out, ", %ld repositories could not be listed", (long)report->unlisted);
+	if (report->images.stopped > 0)
+		fprintf(out, ", %ld stopped", (long)report->images.stopped);
+	fprintf(out, "; %ld blobs seen, %s read; %ld digests and %ld diff_ids proven; %s\n",
+		(long)report->blobs.present, str_format_bytes(report->bytes.downloaded, read),
+		(long)report->verified.digests, (long)report->verified.diff_ids,
+		str_format_duration(report->duration_ms, duration));
+}
+
 void view_summary(const struct view *view, const struct report *report)
 {
 	char down[16], up[16], duration[16];
 	FILE *out = view->lines_to_stderr ? stderr : stdout;
 	if (view->quiet && report->failure_count == 0)
 		return;
+	if (report->verifies) {
+		summarize_look(report, out);
+		return;
+	}
 	fprintf(out, "%ld images: %ld copied, %ld unchanged, %ld failed", (long)report->images.total,
 		(long)report->images.copied, (long)report->images.unchanged, (long)report->images.failed);
 	if (report->unlisted > 0)

@@ -57,6 +57,7 @@ static const struct {
 	bool is_question;
 } abouts[OPERATION_KIND_COUNT] = {
 	[OPERATION_TAG_FIND] = {OF_TAGS, 0, true},
+	[OPERATION_TAG_SOURCE] = {OF_TAGS, 0, true},
 	[OPERATION_TAG_WRITTEN] = {OF_TAGS, 0, false},
 	[OPERATION_DIFF_ID_FIND] = {OF_DIFF_IDS, 0, true},
 	[OPERATION_DIFF_ID_PROVEN] = {OF_DIFF_IDS, 0, false},

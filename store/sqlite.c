@@ -68,6 +68,9 @@ static const char *const statements[OPERATION_KIND_COUNT] = {
 		" ?10, ?11, 1 + coalesce((SELECT iif(outcome = 'failed', attempts, 0) FROM job WHERE source = ?2"
 		" AND target = ?3 AND run < ?1 ORDER BY run DESC LIMIT 1), 0))",
 	[OPERATION_TAG_FIND] = "SELECT written FROM tag WHERE target = ?1 AND source_digest = ?2 AND platforms = ?3",
+	/* One text, since an operation has one answer: the digests have one word each, and a reference may have any. */
+	[OPERATION_TAG_SOURCE] = "SELECT source_digest || ' ' || written || ' ' || platforms || ' ' || source FROM tag "
+				 "WHERE target = ?1",
 	[OPERATION_TAG_WRITTEN] = "INSERT INTO tag (target, source, source_digest, platforms, written, first_seen_ms,"
 				  " verified_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)"
 				  " ON CONFLICT (target) DO UPDATE SET source = excluded.source,"

@@ -402,6 +402,41 @@ bool store_tag_find(struct store *store, const char *target, const struct digest
 	return ask_digest(store, operation, written, found, err);
 }
 
+/* The next word of *text, which moves behind it. New memory. */
+static char *take_word(const char **text)
+{
+	size_t length = strcspn(*text, " ");
+	char *word = memory_text_of(*text, length);
+	*text += length + ((*text)[length] == ' ');
+	return word;
+}
+
+void tag_source_release(struct tag_source *from)
+{
+	free(from->source);
+	free(from->platforms);
+	*from = (struct tag_source){0};
+}
+
+bool store_tag_source(struct store *store, const char *target, struct tag_source *from, bool *found, struct error *err)
+{
+	struct operation *operation = operation_new(OPERATION_TAG_SOURCE);
+	auto_free char *answer = NULL;
+	operation_add_text(operation, target);
+	if (!ask(store, operation, &answer, err))
+		return false;
+	*found = answer != NULL;
+	if (!answer)
+		return true;
+	const char *rest = answer;
+	auto_free char *source_digest = take_word(&rest);
+	auto_free char *written = take_word(&rest);
+	*from = (struct tag_source){.platforms = take_word(&rest)};
+	from->source = memory_text(rest);
+	*found = digest_parse(source_digest, &from->source_digest, NULL) && digest_parse(written, &from->written, NULL);
+	return true;
+}
+
 void store_tag_written(struct store *store, const char *target, const char *source, const struct digest *source_digest,
 	const char *platforms, const struct digest *written)
 {

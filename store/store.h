@@ -71,6 +71,18 @@ must_check bool store_tag_find(struct store *store, const char *target, const st
 void store_tag_written(struct store *store, const char *target, const char *source, const struct digest *source_digest,
 	const char *platforms, const struct digest *written);
 
+/* Where what we last wrote at a target came from. Texts are new memory. */
+struct tag_source {
+	char *source; /* "host/repo:tag", "oci:DIR:NAME" */
+	struct digest source_digest, written;
+	char *platforms; /* "": all */
+};
+
+/** *found false: unknown. Waits. */
+must_check bool store_tag_source(
+	struct store *store, const char *target, struct tag_source *from, bool *found, struct error *err);
+void tag_source_release(struct tag_source *from);
+
 /* --- facts about digests --------------------------------------------------------------------------------------- */
 
 /** The diff_id proven for a layer's digest under a decoder ("tar", "gzip", "zstd"). Waits. */

@@ -121,7 +121,15 @@ void blob_add_holder(struct blob *blob, struct endpoint *endpoint, const char *r
 {
 	bound_holders(blob);
 	blob->holders = memory_resize(blob->holders, blob->holder_count + 1, sizeof *blob->holders);
-	blob->holders[blob->holder_count++] = (struct holder){endpoint, memory_text(repository), false};
+	blob->holders[blob->holder_count++] =
+		(struct holder){.endpoint = endpoint, .repository = memory_text(repository)};
+}
+
+void blob_distrust(struct run *run, const struct digest *digest, const struct endpoint *endpoint)
+{
+	struct blob *blob = blob_use(run, digest);
+	blob->distrusted = endpoint;
+	blob_leave(run, blob);
 }
 
 /* --- its diff_id ----------------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ struct holder {
 	struct endpoint *endpoint;
 	char *repository;
 	bool present; /* false: a task is finding out, or making it so */
+	bool seen;    /* verify.c: there, by its own look */
+	bool read;    /* and its content is right */
 };
 
 struct blob {
@@ -23,9 +25,11 @@ struct blob {
 	struct holder *holders;
 	size_t holder_count;
 	struct fact fact;
-	int64_t size;           /* proven in this run, or -1 */
-	bool unproven;          /* counted as such */
-	bool crossed;           /* the source link, in this run */
+	int64_t size;                      /* proven in this run, or -1 */
+	bool unproven;                     /* counted as such */
+	bool being_read;                   /* verify.c */
+	const struct endpoint *distrusted; /* what it says of this blob is not believed: it was seen to be wrong */
+	bool crossed;                      /* the source link, in this run */
 	bool no_reading_back;   /* a target that has it did not give it back: from now on the source is asked */
 	unsigned corrupt_count; /* times that one source gave wrong bytes for it */
 	const struct endpoint *corrupt_source; /* which */
@@ -47,6 +51,9 @@ void blob_leave(struct run *run, struct blob *blob);
 struct holder *blob_find_holder(struct blob *blob, const struct endpoint *endpoint, const char *repository);
 void blob_add_holder(struct blob *blob, struct endpoint *endpoint, const char *repository);
 void blob_drop_holder(struct blob *blob, const struct holder *holder);
+
+/** What @endpoint says of it is not believed from now on; it is sent there. */
+void blob_distrust(struct run *run, const struct digest *digest, const struct endpoint *endpoint);
 
 /** "gzip": the decoder under which the store keeps its diff_id. */
 const char *blob_decoder_name(const struct descriptor *descriptor);

@@ -16,7 +16,7 @@ enum entry_state { ENTRY_FETCHING, ENTRY_READY, ENTRY_FAILED };
 
 struct entry {
 	struct content content; /* first: what is lent out */
-	char key[DIGEST_TEXT_MAX + 1];
+	char *key;
 	enum entry_state state;
 	size_t users;
 	struct waitqueue waiting;
@@ -42,6 +42,7 @@ static void entry_free(struct entry *entry)
 {
 	free((void *)(uintptr_t)entry->content.bytes);
 	free((void *)(uintptr_t)entry->content.media_type);
+	free(entry->key);
 	free(entry);
 }
 
@@ -89,11 +90,25 @@ void content_release(struct run *run, const struct content *content)
 		leave(run->contents, (struct entry *)(uintptr_t)content);
 }
 
-static struct entry *find(struct content_cache *cache, const struct digest *digest)
+static struct entry *find(struct content_cache *cache, const char *key)
 {
 	struct entry *entry;
-	HASH_FIND_STR(cache->entries, digest->text, entry);
+	HASH_FIND_STR(cache->entries, key, entry);
 	return entry;
+}
+
+/* Content is what its digest says, wherever it comes from; but who verifies wants to see it there. New memory. */
+static char *key_of(
+	const struct run *run, const struct endpoint *source, const char *repository, const struct descriptor *wanted)
+{
+	if (!run->report.verifies)
+		return memory_text(wanted->digest.text);
+	return memory_format("%s %s/%s", wanted->digest.text, endpoint_name(source), repository);
+}
+
+static bool came_along(const struct run *run, const struct descriptor *wanted)
+{
+	return wanted->data && !run->report.verifies;
 }
 
 static void use(struct entry *entry)
@@ -179,13 +194,13 @@ static bool fetch_config(struct run *run, struct endpoint *source, const char *r
 	}
 }
 
-static struct entry *add(struct content_cache *cache, const struct digest *digest)
+static struct entry *add(struct content_cache *cache, const char *key)
 {
 	struct entry *entry = memory_new(1, sizeof *entry);
-	memcpy(entry->key, digest->text, sizeof entry->key);
+	entry->key = memory_text(key);
 	waitqueue_init(&entry->waiting);
 	list_init(&entry->unused);
-	HASH_ADD_STR(cache->entries, key, entry);
+	HASH_ADD_KEYPTR(hh, cache->entries, entry->key, strlen(entry->key), entry);
 	return entry;
 }
 
@@ -195,8 +210,9 @@ static void fill(struct run *run, struct entry *entry, fetcher fetch, struct end
 	auto_buf struct buf bytes;
 	char *media_type = NULL;
 	buf_init(&bytes, fetch == fetch_manifest ? run->manifest_bytes_most : LIMIT_CONFIG_BYTES);
-	bool ok = wanted->data ? buf_append(&bytes, wanted->data, (size_t)wanted->size, &entry->err) /* BLB-13 */
-			       : fetch(run, source, repository, wanted, &bytes, &media_type, &entry->err);
+	bool ok = came_along(run, wanted)
+			  ? buf_append(&bytes, wanted->data, (size_t)wanted->size, &entry->err) /* BLB-13 */
+			  : fetch(run, source, repository, wanted, &bytes, &media_type, &entry->err);
 	if (ok) {
 		entry->state = ENTRY_READY;
 		entry->content.bytes = (unsigned char *)buf_take(&bytes, &entry->content.length);
@@ -212,9 +228,9 @@ static void fill(struct run *run, struct entry *entry, fetcher fetch, struct end
 
 const struct content *content_peek(struct run *run, const struct descriptor *wanted)
 {
-	struct entry *entry = find(run->contents, &wanted->digest);
-	if (!entry && wanted->data) {
-		entry = add(run->contents, &wanted->digest);
+	struct entry *entry = find(run->contents, wanted->digest.text);
+	if (!entry && came_along(run, wanted)) {
+		entry = add(run->contents, wanted->digest.text);
 		fill(run, entry, NULL, NULL, NULL, wanted);
 	}
 	if (!entry || entry->state != ENTRY_READY)
@@ -242,11 +258,12 @@ static bool get(struct run *run, fetcher fetch, struct endpoint *source, const c
 {
 	if (!descriptor_check_data(wanted, err))
 		return false;
+	auto_free char *key = key_of(run, source, repository, wanted);
 	for (;;) {
-		struct entry *entry = find(run->contents, &wanted->digest);
+		struct entry *entry = find(run->contents, key);
 		bool mine = !entry;
 		if (mine)
-			entry = add(run->contents, &wanted->digest);
+			entry = add(run->contents, key);
 		use(entry);
 		if (mine)
 			fill(run, entry, fetch, source, repository, wanted);

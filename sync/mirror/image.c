@@ -151,7 +151,7 @@ static char *wishes(const struct image *image)
 
 static void compare_target(struct image_target *target, const struct digest *expected)
 {
-	if (image_target_is_open(target) && !digest_is_empty(&target->current) &&
+	if (!target->image->job->what.again && image_target_is_open(target) && !digest_is_empty(&target->current) &&
 		digest_equal(&target->current, expected))
 		target->unchanged = true;
 }
@@ -290,7 +290,7 @@ static void copy(struct image *image)
 	}
 }
 
-static void image_copy(struct image *image)
+void image_copy(struct image *image)
 {
 	copy(image);
 	group_wait(&image->looks);
@@ -429,7 +429,7 @@ static void target_release(struct image_target *target)
 	free(target->name);
 }
 
-static void image_free(struct image *image)
+void image_free(struct image *image)
 {
 	job_release(image->job);
 	for (size_t i = 0; image->configs && i < image->tree.manifest_count; i++)
@@ -450,8 +450,12 @@ static void image_task(void *argument)
 {
 	struct image *image = argument;
 	image->started_ms = loop_now_ms();
-	image_copy(image);
-	conclude(image);
+	if (image->job->what.check == RUN_COPIES) {
+		image_copy(image);
+		conclude(image);
+	} else {
+		image_verify(image);
+	}
 	image_free(image);
 }
 
@@ -511,7 +515,7 @@ static void warn_of_long_name(struct job *job, const struct image_target *target
 		target->name, length, REFERENCE_NAME_MAX);
 }
 
-bool image_start(struct job *job, const char *repository, const char *reference, struct error *err)
+struct image *image_new(struct job *job, const char *repository, const char *reference)
 {
 	struct image *image = memory_new(1, sizeof *image);
 	image->job = job;
@@ -525,7 +529,13 @@ bool image_start(struct job *job, const char *repository, const char *reference,
 	latch_init(&image->checked);
 	for (size_t i = 0; i < job->what.target_count; i++)
 		add_target(image, &job->what.targets[i]);
-	if (image->target_count == 0) {
+	return image;
+}
+
+bool image_start(struct job *job, const char *repository, const char *reference, struct error *err)
+{
+	struct image *image = image_new(job, repository, reference);
+	if (image->target_count == 0 && job->what.target_count > 0) {
 		image_free(image);
 		return true;
 	}

@@ -15,7 +15,8 @@ struct image_target {
 	bool looking;          /* it is being asked what its tag points to */
 	struct digest current; /* what that is; empty: nothing */
 	bool unchanged, written;
-	bool ending; /* its blobs are there, or are being brought to it alone: deliver.c */
+	bool keeps_tag; /* it points to the image already: content is put, and nothing else */
+	bool ending;    /* its blobs are there, or are being brought to it alone: deliver.c */
 	struct delivery delivery;
 	struct outcome outcome;
 };
@@ -47,6 +48,16 @@ static inline bool image_target_is_open(const struct image_target *target)
 {
 	return !target->unchanged && !target->written && outcome_is_well(&target->outcome);
 }
+
+/** image.c: a new image of @job, to be copied to its targets. Texts are copied. */
+struct image *image_new(struct job *job, const char *repository, const char *reference);
+void image_free(struct image *image);
+
+/** image.c: the whole way; what fails is in the targets' outcomes. Waits. */
+void image_copy(struct image *image);
+
+/** verify.c: look at it, and repair it if the job says so; the report gets what comes of it. Waits. */
+void image_verify(struct image *image);
 
 /** image.c: is it the very repository that the image comes from? Then it has all but the tag. */
 bool image_target_is_at_home(const struct image_target *target);

@@ -74,6 +74,12 @@ static inline bool run_is_stopping(const struct run *run)
 /** Of an endpoint of this run's; NULL: of another's. Borrowed until the next endpoint is added. */
 struct endpoint_slot *run_slot(const struct run *run, const struct endpoint *endpoint);
 
+/* Neither a dry run nor a look at what is there is one of those that `dray status` tells of. */
+static inline bool run_is_recorded(const struct run *run)
+{
+	return !run->dry_run && !run->report.verifies;
+}
+
 /* An error, where it happened, and at which end. */
 struct outcome {
 	struct error err; /* kind ERR_NONE: well */

@@ -67,7 +67,7 @@ static bool publish(struct image_target *target, struct error *err)
 		}
 	}
 	const struct tree_manifest *root = &tree->manifests[0];
-	const char *tag = target->tag ? target->tag : root->descriptor.digest.text;
+	const char *tag = target->keeps_tag ? NULL : target->tag ? target->tag : root->descriptor.digest.text;
 	return put_manifest(target, root, tag, err) && endpoint_flush(target->endpoint, err);
 }
 

@@ -34,7 +34,7 @@ enum exit_code exit_code_of(enum side side, enum error_kind kind);
 struct failure {
 	char *source;      /* canonical reference, or a repository's name when it could not be listed */
 	char *target;      /* or NULL: before any target was tried */
-	const char *stage; /* "list", "resolve", "manifest", "blob", "verify", "publish" */
+	const char *stage; /* "list", "resolve", "manifest", "blob", "verify", "publish", "repair" */
 	enum side side;
 	struct error err;
 };
@@ -50,12 +50,15 @@ struct report {
 	int64_t started_ms, finished_ms; /* of the wall clock, since 1970 */
 	int64_t duration_ms;
 	bool dry_run;
+	bool verifies;  /* it looked at what is there, and copied only to repair that */
 	int stopped_by; /* the signal, or 0 */
 	struct {
 		int64_t total, copied, unchanged, failed;
 		int64_t pending;   /* a dry run would copy them */
 		int64_t stopped;   /* the run was stopped before they were done */
 		int64_t gone;      /* listed, and no longer there when they were fetched (TAG-15) */
+		int64_t sound;     /* verified: everything was seen as it should be */
+		int64_t repaired;  /* the same, after something was wrong and was copied again */
 		int64_t rewritten; /* among the copied: an index was cut to the wanted platforms */
 	} images;
 	int64_t unlisted;    /* repositories, or catalogs, that could not be listed */
@@ -76,7 +79,15 @@ struct report {
 	size_t failure_count;
 };
 
-enum image_outcome { IMAGE_COPIED, IMAGE_UNCHANGED, IMAGE_FAILED, IMAGE_PENDING, IMAGE_GONE };
+enum image_outcome {
+	IMAGE_COPIED,
+	IMAGE_UNCHANGED,
+	IMAGE_FAILED,
+	IMAGE_PENDING,
+	IMAGE_GONE,
+	IMAGE_SOUND,
+	IMAGE_REPAIRED
+};
 
 /* One image that is finished, as it is told to the observer. Everything is borrowed for the call. */
 struct image_event {

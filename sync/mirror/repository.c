@@ -37,7 +37,7 @@ static void list_failed(struct job *job, struct error *err)
 		.error_kind = error_kind_name(err->kind),
 		.error_text = err->text,
 	};
-	if (!job->run->dry_run)
+	if (run_is_recorded(job->run))
 		store_job(job->run->store, &record);
 	report_add_failure(&job->run->report, name, NULL, "list", SIDE_SOURCE, err);
 }

@@ -227,7 +227,8 @@ void run_add(struct run *run, const struct run_job *what)
 	struct run_target *targets = memory_new(what->target_count, sizeof *targets);
 	for (size_t i = 0; i < what->target_count; i++)
 		targets[i] = what->targets[i];
-	run->verifies_layers |= what->verify_layers;
+	run->verifies_layers |= what->verify_layers || what->check != RUN_COPIES;
+	run->report.verifies |= what->check != RUN_COPIES;
 	run->jobs = memory_resize(run->jobs, run->job_count + 1, sizeof *run->jobs);
 	run->jobs[run->job_count] = (struct job){.run = run, .what = *what, .order = run->job_count};
 	run->jobs[run->job_count++].what.targets = targets;
@@ -363,7 +364,7 @@ void run_execute(struct run *run)
 	int64_t start = loop_now_ms();
 	report->started_ms = wall_clock_ms();
 	/* Not waited for: the first request need not come after the syncs of a disk. */
-	if (!run->dry_run)
+	if (run_is_recorded(run))
 		store_run_begin(run->store, run->config ? run->config->hash : "");
 	run_jobs(run);
 	if (!store_run_id(run->store, report->run_id, &err))
@@ -371,7 +372,7 @@ void run_execute(struct run *run)
 	gather_notices(run);
 	report->finished_ms = wall_clock_ms();
 	report->duration_ms = loop_now_ms() - start;
-	if (!run->dry_run)
+	if (run_is_recorded(run))
 		record_end(run);
 }
 

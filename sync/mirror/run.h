@@ -54,6 +54,13 @@ struct run_target {
 	const char *tag;        /* NULL: as at the source */
 };
 
+/* What is done with the images of a job. */
+enum run_check {
+	RUN_COPIES,
+	RUN_LOOKS, /* no targets: is everything there? Manifests are read, blobs are asked for */
+	RUN_READS, /* and is it right? Blobs are read, too, and diff_ids compared */
+};
+
 /* One repository to its targets. Everything is borrowed until run_execute() has returned. */
 struct run_job {
 	struct endpoint *source;
@@ -67,7 +74,10 @@ struct run_job {
 	const struct platform *platforms;
 	size_t platform_count;
 	bool verify_layers;
-	bool merge; /* a tag that an earlier job with merge writes to the same place is that job's */
+	enum run_check check;
+	bool repairs; /* of RUN_LOOKS and RUN_READS: what is wrong is copied again from where the store says it came */
+	bool again;   /* what a target says that it has is not believed, if it was seen to be wrong */
+	bool merge;   /* a tag that an earlier job with merge writes to the same place is that job's */
 };
 
 void run_add(struct run *run, const struct run_job *job);

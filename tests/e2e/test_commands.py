@@ -11,6 +11,7 @@ OPTIONS = {"sync": {"--dry-run", "--grace", "--json", "--quiet", "--verbose"},
                     "--verbose"},
            "tags": {"--config"}, "inspect": {"--platform", "--config", "--json"}, "config check": set(),
            "status": {"--config", "--json"}, "explain": {"--config", "--json"},
+           "verify": {"--deep", "--repair", "--config", "--grace", "--json", "--quiet", "--verbose"},
            "retry": {"--config", "--dry-run", "--grace", "--json", "--quiet", "--verbose"},
            "gc": {"--older-than", "--dry-run", "--json"}, "delete": {"--all-tags", "--config", "--dry-run"}}
 COMMANDS = sorted(OPTIONS)

@@ -24,7 +24,7 @@ _WRAPPER = ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full", "--err
 _SANITIZERS = {"ASAN_OPTIONS": "exitcode=99", "LSAN_OPTIONS": "exitcode=99",
                "UBSAN_OPTIONS": "exitcode=99:print_stacktrace=1"}
 _KEPT = ("PATH", "TMPDIR")
-_TALKERS = ("sync", "copy", "retry")
+_TALKERS = ("sync", "copy", "retry", "verify")
 SLOWER = 10 if VALGRIND else 1
 
 
