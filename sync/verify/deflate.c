@@ -6,6 +6,7 @@
 #include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
 #include <limits.h>
+#include <pthread.h>
 #include <string.h>
 #define ZLIB_CONST
 #include <zlib.h>
@@ -44,20 +45,36 @@ struct deflate {
 	struct checkpoint checkpoint;
 };
 
-/* Some are kept for the next layers: a fresh one costs a page fault for every 4 KiB of it. Made and freed on one
- * thread. */
+/* Some are kept for the next layers: a fresh one costs a page fault for every 4 KiB of it. Whichever worker gets the
+ * first bytes of a layer takes one, and whoever frees its verifier gives it back. */
 enum { SPARES_MOST = 8 };
+static pthread_mutex_t spares_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct deflate *spares;
 static size_t spare_count;
 
 static struct deflate *take_spare(void)
 {
+	pthread_mutex_lock(&spares_lock);
 	struct deflate *spare = spares;
-	if (!spare)
-		return memory_new(1, sizeof *spare);
-	spares = spare->next_spare;
-	spare_count--;
-	return spare;
+	if (spare) {
+		spares = spare->next_spare;
+		spare_count--;
+	}
+	pthread_mutex_unlock(&spares_lock);
+	return spare ? spare : memory_new(1, sizeof *spare);
+}
+
+static bool keep_spare(struct deflate *deflate)
+{
+	pthread_mutex_lock(&spares_lock);
+	bool kept = spare_count < SPARES_MOST;
+	if (kept) {
+		deflate->next_spare = spares;
+		spares = deflate;
+		spare_count++;
+	}
+	pthread_mutex_unlock(&spares_lock);
+	return kept;
 }
 
 struct deflate *deflate_new(struct sink *sink)
@@ -75,15 +92,10 @@ void deflate_free(struct deflate *deflate)
 		return;
 	if (deflate->zlib_ready)
 		inflateEnd(&deflate->zlib);
-	if (spare_count == SPARES_MOST) {
-		free(deflate);
-		return;
-	}
 	deflate->zlib_ready = false;
 	deflate->zlib = (z_stream){0};
-	deflate->next_spare = spares;
-	spares = deflate;
-	spare_count++;
+	if (!keep_spare(deflate))
+		free(deflate);
 }
 
 void deflate_begin(struct deflate *deflate)

@@ -1,6 +1,7 @@
 /* covers: LYR-1, LYR-2, LYR-3, LYR-7, LYR-9, LYR-11, T-44 */
 #include "verify/streams.h"
 
+#include <pthread.h>
 #include <zstd.h>
 
 #define TAR  "application/vnd.oci.image.layer.v1.tar"
@@ -221,6 +222,42 @@ static void a_verifier_may_be_left_in_the_middle(void **state)
 	verifier_free(NULL);
 }
 
+struct worker {
+	pthread_t thread;
+	unsigned wrong;
+};
+
+static void *prove_over_and_over(void *argument)
+{
+	struct worker *worker = argument;
+	struct digest content_digest = digest_of(DIGEST_SHA256, content, sizeof content);
+	for (int i = 0; i < 2000; i++) {
+		auto_buf struct buf bytes;
+		struct digest diff_id;
+		wrap(&bytes, DECODER_GZIP);
+		struct digest digest = digest_of(DIGEST_SHA256, bytes.data, bytes.length);
+		struct verifier *verifier = verifier_fed(GZIP, digest, (int64_t)bytes.length, &bytes);
+		worker->wrong += !verifier_check(verifier, NULL) ||
+				 verifier_diff_id(verifier, &diff_id, NULL) != DIFF_ID_PROVEN ||
+				 !digest_equal(&diff_id, &content_digest);
+		verifier_free(verifier);
+	}
+	return NULL;
+}
+
+/* The decoders' memory is used again, whichever worker has the next layer. */
+static void layers_on_many_workers_are_decoded_apart(void **state)
+{
+	(void)state;
+	struct worker workers[8] = {0};
+	for (size_t i = 0; i < array_count(workers); i++)
+		assert_int_equal(pthread_create(&workers[i].thread, NULL, prove_over_and_over, &workers[i]), 0);
+	for (size_t i = 0; i < array_count(workers); i++) {
+		pthread_join(workers[i].thread, NULL);
+		assert_int_equal(workers[i].wrong, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +269,7 @@ int main(void)
 		cmocka_unit_test(tiny_blobs_have_a_verdict),
 		cmocka_unit_test(nothing_is_inflated_that_is_not_wanted),
 		cmocka_unit_test(a_verifier_may_be_left_in_the_middle),
+		cmocka_unit_test(layers_on_many_workers_are_decoded_apart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
