@@ -58,6 +58,7 @@ void channel_init(struct channel *channel, size_t slot_count, size_t slot_bytes)
 	for (size_t i = 0; i < slot_count; i++)
 		channel->slots[i].data = take_chunk(slot_bytes);
 	list_init(&channel->readers);
+	list_init(&channel->out);
 	waitqueue_init(&channel->changed);
 }
 
@@ -65,6 +66,9 @@ void channel_release(struct channel *channel)
 {
 	for (size_t i = 0; i < channel->slot_count; i++)
 		give_chunk_back(channel->slots[i].data, channel->slot_bytes);
+	for (size_t i = 0; i < channel->kept_count; i++)
+		give_chunk_back(channel->kept[i], channel->slot_bytes);
+	free(channel->kept);
 	*channel = (struct channel){0};
 }
 
@@ -100,9 +104,29 @@ static void put_out_the_slow(struct channel *channel)
 		struct channel_reader *reader = list_item(node, struct channel_reader, node);
 		if (reader->essential || !holds_back(channel, reader))
 			continue;
-		channel_leave(reader);
+		list_remove(&reader->node);
+		list_append(&channel->out, &reader->node);
 		reader->put_out = true;
 	}
+	waitqueue_wake_all(&channel->changed);
+}
+
+/* Who was put out may be reading the slot all the same, on a worker: its memory is kept, and the slot gets other. */
+static void leave_to_those_put_out(struct channel *channel, struct channel_slot *slot)
+{
+	bool is_read = false;
+	list_for_each (node, &channel->out) {
+		struct channel_reader *reader = list_item(node, struct channel_reader, node);
+		if (!reader->reads || &channel->slots[reader->position % channel->slot_count] != slot)
+			continue;
+		reader->reads = false;
+		is_read = true;
+	}
+	if (!is_read)
+		return;
+	channel->kept = memory_resize(channel->kept, channel->kept_count + 1, sizeof *channel->kept);
+	channel->kept[channel->kept_count++] = slot->data;
+	slot->data = take_chunk(channel->slot_bytes);
 }
 
 bool channel_reserve_within(struct channel *channel, int64_t patience_ms, unsigned char **data, struct error *err)
@@ -120,8 +144,10 @@ bool channel_reserve_within(struct channel *channel, int64_t patience_ms, unsign
 		put_out_the_slow(channel);
 		deadline = loop_now_ms() + patience_ms;
 	}
+	struct channel_slot *slot = &channel->slots[channel->written % channel->slot_count];
+	leave_to_those_put_out(channel, slot);
 	channel->reserved = true;
-	*data = channel->slots[channel->written % channel->slot_count].data;
+	*data = slot->data;
 	return true;
 }
 
@@ -174,6 +200,7 @@ bool channel_read_several(struct channel_reader *reader, size_t least, size_t mo
 	*count = there < most ? (size_t)there : most;
 	for (size_t i = 0; i < *count; i++)
 		chunks[i] = channel->slots[(reader->position + i) % channel->slot_count];
+	reader->reads = *count > 0;
 	if (*count == 0 && channel->reason.kind != ERR_NONE) {
 		if (err)
 			*err = channel->reason;
@@ -197,6 +224,7 @@ void channel_advance(struct channel_reader *reader)
 {
 	assert(reader->put_out || reader->position < reader->channel->written);
 	reader->position++;
+	reader->reads = false;
 	waitqueue_wake_all(&reader->channel->changed);
 }
 
@@ -206,5 +234,6 @@ bool channel_rewind(struct channel_reader *reader)
 	if (reader->put_out || channel->written + channel->reserved > channel->slot_count)
 		return false;
 	reader->position = 0;
+	reader->reads = false;
 	return true;
 }

@@ -28,6 +28,9 @@ struct channel {
 	bool closed;
 	struct error reason; /* kind ERR_NONE: a regular end */
 	struct list readers;
+	struct list out;      /* readers that were put out and have not left */
+	unsigned char **kept; /* chunks that some of them read: not used again before the release */
+	size_t kept_count;
 	struct waitqueue changed; /* everybody: states are few, and a wake-up costs less than a mistake */
 };
 
@@ -36,6 +39,7 @@ struct channel_reader {
 	struct channel *channel;
 	uint64_t position; /* chunks it is done with */
 	bool put_out;      /* too slow */
+	bool reads;        /* it has a chunk, which it has not advanced over */
 	bool essential;    /* set by who joins: never put out */
 };
 
@@ -48,8 +52,8 @@ must_check bool channel_reserve(struct channel *channel, unsigned char **data, s
 
 /**
  * As channel_reserve(), but a reader that holds the writer back for @patience_ms is put out of the channel: its
- * next read fails with ERR_TIMEOUT, and the others go on; an essential one never is, nor is any while all that are
- * not essential are as slow. Negative: for ever.
+ * next read fails with ERR_TIMEOUT, and the others go on; the chunk that it reads is not used again; an essential one
+ * never is, nor is any while all that are not essential are as slow. Negative: for ever.
  */
 must_check bool channel_reserve_within(
 	struct channel *channel, int64_t patience_ms, unsigned char **data, struct error *err);
@@ -62,7 +66,7 @@ void channel_close(struct channel *channel, const struct error *reason);
 
 void channel_join(struct channel *channel, struct channel_reader *reader);
 
-/** Leave: what the reader has not read holds nobody back. Harmless if it is out already. */
+/** Leave: what the reader has not read holds nobody back. Needed also by who was put out; harmless a second time. */
 void channel_leave(struct channel_reader *reader);
 
 /**

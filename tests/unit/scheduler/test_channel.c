@@ -168,6 +168,69 @@ static void outlast(void *argument)
 	channel_release(&channel);
 }
 
+/* It reads a chunk, on a worker say, while it is put out and its slot is used again. */
+static void read_for_long(void *argument)
+{
+	struct channel_reader *reader = argument;
+	const unsigned char *data;
+	size_t length;
+	struct error err;
+	assert_true(channel_read(reader, &data, &length, &err));
+	assert_true(task_sleep(60000, &err));
+	assert_true(reader->put_out);
+	for (size_t i = 0; i < length; i++)
+		assert_int_equal(data[i], 0);
+	channel_advance(reader);
+	assert_false(channel_read(reader, &data, &length, &err));
+	assert_int_equal(err.kind, ERR_TIMEOUT);
+	channel_leave(reader);
+}
+
+static void read_quickly(void *argument)
+{
+	struct channel_reader *reader = argument;
+	const unsigned char *data;
+	size_t length;
+	for (unsigned char i = 0; channel_read(reader, &data, &length, NULL) && length > 0; i++) {
+		assert_int_equal(data[0], i);
+		channel_advance(reader);
+	}
+	channel_leave(reader);
+}
+
+static void put_out_while_reading(void *argument)
+{
+	struct channel channel;
+	struct channel_reader slow[2], quick;
+	struct group group;
+	struct error err;
+	(void)argument;
+	channel_init(&channel, 2, 64);
+	channel_join(&channel, &slow[0]);
+	channel_join(&channel, &slow[1]);
+	channel_join(&channel, &quick);
+	group_init(&group, 3);
+	assert_true(group_spawn(&group, read_for_long, &slow[0], &err));
+	assert_true(group_spawn(&group, read_for_long, &slow[1], &err));
+	assert_true(group_spawn(&group, read_quickly, &quick, &err));
+	for (unsigned char i = 0; i < 10; i++) {
+		unsigned char *data;
+		assert_true(channel_reserve_within(&channel, 1000, &data, &err));
+		memset(data, i, 64);
+		channel_publish(&channel, 64);
+	}
+	channel_close(&channel, NULL);
+	group_wait(&group);
+	channel_release(&channel);
+}
+
+static void chunk_of_who_is_put_out_stays_as_it_is(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++)
+		in_virtual_loop(seed, put_out_while_reading, NULL);
+}
+
 static void a_reader_that_is_too_slow_is_put_out(void **state)
 {
 	(void)state;
@@ -360,6 +423,7 @@ int main(void)
 		cmocka_unit_test(who_leaves_holds_nobody_back),
 		cmocka_unit_test(what_was_written_before_a_failure_is_read_before_it),
 		cmocka_unit_test(a_reader_that_is_too_slow_is_put_out),
+		cmocka_unit_test(chunk_of_who_is_put_out_stays_as_it_is),
 		cmocka_unit_test(nobody_is_put_out_while_all_are_slow),
 		cmocka_unit_test(a_reader_goes_back_while_the_first_chunk_is_there),
 		cmocka_unit_test(several_chunks_are_read_at_once),
