@@ -31,6 +31,11 @@ enum pace_advice pace_ask(struct pace *pace, int64_t now_ms)
 	return PACE_GO_FIRST;
 }
 
+int64_t pace_pause_ends_ms(const struct pace *pace, int64_t now_ms)
+{
+	return now_ms < pace->not_before_ms && !pace->closed ? pace->not_before_ms : 0;
+}
+
 static void note_trouble(struct pace *pace, bool failed)
 {
 	pace->trouble += ((failed ? 1000 : 0) - pace->trouble) / 16;
@@ -81,9 +86,11 @@ void pace_refused(struct pace *pace, int64_t sent_ms, int64_t now_ms, const stru
 	pace->closed = pace->refused_in_a_row >= REFUSALS_MOST || wait > pace_policy.obey_ms;
 }
 
-void pace_failed(struct pace *pace)
+void pace_failed(struct pace *pace, int64_t sent_ms, int64_t now_ms)
 {
 	note_trouble(pace, true);
+	if (pace->trouble >= TROUBLE_LEAST && sent_ms > pace->narrowed_ms)
+		narrow(pace, now_ms);
 }
 
 void pace_first_ended(struct pace *pace)

@@ -41,6 +41,9 @@ void pace_init(struct pace *pace, size_t width);
 /** What a request that is ready to go out at @now_ms shall do. */
 enum pace_advice pace_ask(struct pace *pace, int64_t now_ms);
 
+/** When the pause ends that is being waited for at @now_ms; 0: there is none, or it is too long to be waited for. */
+int64_t pace_pause_ends_ms(const struct pace *pace, int64_t now_ms);
+
 /** The host answered a request, whatever it said, but for a limit. */
 void pace_answered(struct pace *pace);
 
@@ -50,8 +53,8 @@ void pace_answered(struct pace *pace);
  */
 void pace_refused(struct pace *pace, int64_t sent_ms, int64_t now_ms, const struct error *err, uint64_t random);
 
-/** Trouble: no answer, or 5xx. */
-void pace_failed(struct pace *pace);
+/** Trouble: no answer, or 5xx, to a request sent at @sent_ms. Much of it narrows, as a limit does. */
+void pace_failed(struct pace *pace, int64_t sent_ms, int64_t now_ms);
 
 /** The one that went first is back, with whatever. */
 void pace_first_ended(struct pace *pace);

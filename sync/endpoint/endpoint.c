@@ -41,6 +41,22 @@ uint64_t endpoint_answers(const struct endpoint *endpoint)
 	return endpoint->pace ? endpoint->pace->answers : 0;
 }
 
+int64_t endpoint_pause_ends_ms(const struct endpoint *endpoint)
+{
+	return endpoint->ops->pause_ends_ms ? endpoint->ops->pause_ends_ms(endpoint) : 0;
+}
+
+bool endpoint_plan(struct endpoint *endpoint, int64_t cost, struct error *err)
+{
+	return !endpoint->ops->plan || endpoint->ops->plan(endpoint, cost, err);
+}
+
+void endpoint_plan_end(struct endpoint *endpoint, int64_t cost)
+{
+	if (endpoint->ops->plan_end)
+		endpoint->ops->plan_end(endpoint, cost);
+}
+
 struct gate *endpoint_blob_gate(struct endpoint *endpoint)
 {
 	return endpoint->blob_gate;

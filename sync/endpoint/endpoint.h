@@ -59,6 +59,13 @@ must_check bool endpoint_retry_pause(
 	struct endpoint *endpoint, int attempts, uint64_t answers_before, struct error *err);
 uint64_t endpoint_answers(const struct endpoint *endpoint);
 
+/** When the pause ends that the host has asked for; 0: there is none, or nobody waits for its end. */
+int64_t endpoint_pause_ends_ms(const struct endpoint *endpoint);
+
+/** Plan to read @cost manifests there, as registry_plan(). Waits. Else endpoint_plan_end() follows. */
+must_check bool endpoint_plan(struct endpoint *endpoint, int64_t cost, struct error *err);
+void endpoint_plan_end(struct endpoint *endpoint, int64_t cost);
+
 /** Blob transfers hold a place in it. */
 struct gate *endpoint_blob_gate(struct endpoint *endpoint);
 

@@ -55,6 +55,11 @@ struct endpoint_ops {
 	/* NULL: nothing can be deleted here */
 	bool (*delete)(struct endpoint *endpoint, const char *repository, const char *reference, struct error *err);
 	bool (*flush)(struct endpoint *endpoint, struct error *err);
+
+	/* NULL: no limits */
+	int64_t (*pause_ends_ms)(const struct endpoint *endpoint);
+	bool (*plan)(struct endpoint *endpoint, int64_t cost, struct error *err);
+	void (*plan_end)(struct endpoint *endpoint, int64_t cost);
 };
 
 struct endpoint {

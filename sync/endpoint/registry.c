@@ -294,7 +294,25 @@ static bool delete_reference(
 	       registry_manifest_delete(registry_of(endpoint), repository, &digest, err);
 }
 
+static int64_t pause_ends_ms(const struct endpoint *endpoint)
+{
+	return registry_pause_ends_ms(((const struct registry_endpoint *)endpoint)->registry);
+}
+
+static bool plan(struct endpoint *endpoint, int64_t cost, struct error *err)
+{
+	return registry_plan(registry_of(endpoint), cost, err);
+}
+
+static void plan_end(struct endpoint *endpoint, int64_t cost)
+{
+	registry_plan_end(registry_of(endpoint), cost);
+}
+
 static const struct endpoint_ops registry_ops = {
+	.pause_ends_ms = pause_ends_ms,
+	.plan = plan,
+	.plan_end = plan_end,
 	.release = release,
 	.reference = format_reference,
 	.list = list,

@@ -5,6 +5,7 @@
 #define DRAY_SYNC_REGISTRY_INTERNAL_H
 
 #include "scheduler/pace.h"
+#include "scheduler/quota.h"
 #include "sync/registry/challenge.h"
 #include "sync/registry/errors.h"
 #include "sync/registry/notices.h"
@@ -44,6 +45,9 @@ struct registry {
 	size_t blob_places;      /* as configured */
 	size_t manifest_bytes_most;
 	struct notices notices;
+	struct quota quota;        /* of manifests */
+	struct waitqueue planning; /* who waits for what others planned and may not need */
+	struct waitqueue *pauses;  /* NULL, or woken when the host has asked for a pause */
 	struct referrers_api {
 		enum { REFERRERS_API_UNKNOWN, REFERRERS_API_THERE, REFERRERS_API_ABSENT } state;
 		struct gate probe; /* one at a time asks while it is unknown */
@@ -173,6 +177,12 @@ must_check bool registry_has_referrers_api(
 /** Take @gone out of the list of @subject's referrers that its tags are (DEL-6). */
 must_check bool registry_referrers_forget(struct registry *registry, const char *repository,
 	const struct digest *subject, const struct digest *gone, struct error *err);
+
+/** "2026-01-31 12:00:00Z", @left_ms from now, into @text, which is returned. */
+const char *registry_time_in(int64_t left_ms, char text[32]);
+
+/** quota.c: keep what the reply tells of it. */
+void registry_learn_quota(struct registry *registry, const struct http_exchange *exchange);
 
 /** "base/v2/repository/what". New memory. */
 char *registry_url(const struct registry *registry, const char *repository, const char *what, const char *name);

@@ -8,16 +8,21 @@
 
 #include <time.h>
 
+const char *registry_time_in(int64_t left_ms, char text[32])
+{
+	time_t until = time(NULL) + (time_t)(left_ms / 1000);
+	struct tm broken_down;
+	gmtime_r(&until, &broken_down);
+	strftime(text, 32, "%Y-%m-%d %H:%M:%SZ", &broken_down);
+	return text;
+}
+
 static bool closed(const struct registry *registry, struct error *err)
 {
 	int64_t left_ms = registry->pace.not_before_ms - loop_now_ms();
-	time_t until = time(NULL) + (time_t)(left_ms / 1000);
-	struct tm broken_down;
 	char text[32];
-	gmtime_r(&until, &broken_down);
-	strftime(text, sizeof text, "%Y-%m-%d %H:%M:%SZ", &broken_down);
 	error_set(err, ERR_RATE_LIMITED, "%s: rate limited; waits until %s, and is not asked before", registry->domain,
-		text);
+		registry_time_in(left_ms, text));
 	if (err) /* nobody waits for that in this run */
 		err->retry_after_ms = left_ms > pace_policy.obey_ms ? left_ms : pace_policy.obey_ms + 1;
 	return false;
@@ -69,11 +74,15 @@ void registry_turn_end(struct registry *registry, struct gate *gate, const struc
 	if (err->kind == ERR_RATE_LIMITED)
 		pace_refused(pace, turn->sent_ms, loop_now_ms(), err, loop_random(UINT32_MAX));
 	else if (retry_is_transient(err))
-		pace_failed(pace);
+		pace_failed(pace, turn->sent_ms, loop_now_ms());
 	else if (exchange)
 		pace_answered(pace);
-	if (exchange)
+	if (exchange) {
 		notices_take(&registry->notices, exchange);
+		registry_learn_quota(registry, exchange);
+	}
+	if (err->kind == ERR_RATE_LIMITED && registry->pauses)
+		waitqueue_wake_all(registry->pauses);
 	if (pace->width != width)
 		apply_width(registry);
 	if (gate)

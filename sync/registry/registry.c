@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "oci/reference.h"
+#include "scheduler/loop.h"
 #include "sync/registry/authfile.h"
 
 enum { BLOB_SLOTS = 8, METADATA_SLOTS = 16 };
@@ -57,6 +58,8 @@ struct registry *registry_new(struct http *http, const struct registry_options *
 	gate_init(&registry->metadata, options->metadata_slots ? options->metadata_slots : METADATA_SLOTS);
 	pace_init(&registry->pace, registry->metadata.limit);
 	waitqueue_init(&registry->pacing);
+	waitqueue_init(&registry->planning);
+	registry->pauses = options->pauses;
 	gate_init(&registry->referrers.probe, 1);
 	token_cache_init(&registry->tokens);
 	return registry;
@@ -97,6 +100,11 @@ struct gate *registry_blob_gate(struct registry *registry)
 struct pace *registry_pace(struct registry *registry)
 {
 	return &registry->pace;
+}
+
+int64_t registry_pause_ends_ms(const struct registry *registry)
+{
+	return pace_pause_ends_ms(&registry->pace, loop_now_ms());
 }
 
 const struct notices *registry_notices(const struct registry *registry)

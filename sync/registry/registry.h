@@ -36,6 +36,7 @@ struct registry_options {
 	size_t upload_host_count;
 	size_t blob_slots;          /* 0: 8 */
 	size_t metadata_slots;      /* 0: 16 */
+	struct waitqueue *pauses;   /* or NULL: woken when the host asks for a pause; the caller's */
 	size_t manifest_bytes_most; /* 0: LIMIT_MANIFEST_BYTES; what a HEAD that is answered by GET may bring */
 };
 
@@ -48,6 +49,16 @@ struct gate *registry_blob_gate(struct registry *registry);
 
 /** How fast it may be asked; shared by all who ask it. Borrowed. */
 struct pace *registry_pace(struct registry *registry);
+
+/** When the pause ends that the host has asked for; 0: there is none, or nobody waits for its end. */
+int64_t registry_pause_ends_ms(const struct registry *registry);
+
+/**
+ * Plan to read @cost manifests, of the quota that the host told of (ERR-11). Waits while what others have planned may
+ * not leave so many. ERR_RATE_LIMITED: it is used up; ERR_CANCELED. Else registry_plan_end() follows.
+ */
+must_check bool registry_plan(struct registry *registry, int64_t cost, struct error *err);
+void registry_plan_end(struct registry *registry, int64_t cost);
 
 /** What it told us so far beside the answers. Borrowed. */
 const struct notices *registry_notices(const struct registry *registry);

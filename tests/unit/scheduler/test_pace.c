@@ -37,8 +37,30 @@ static void first_that_fails_is_followed_by_another(void **state)
 	pace_refused(&pace, 0, 0, &err, 0);
 	assert_int_equal(pace_ask(&pace, 5000), PACE_GO_FIRST);
 	pace_first_ended(&pace);
-	pace_failed(&pace);
+	pace_failed(&pace, 0, 0);
 	assert_int_equal(pace_ask(&pace, 5000), PACE_GO_FIRST);
+}
+
+/* Now and then a 5xx says nothing of the load; a storm of them does, and is one congestion. */
+static void storm_of_failures_halves_the_width_once(void **state)
+{
+	struct pace pace;
+	(void)state;
+	pace_init(&pace, 16);
+	pace_failed(&pace, 10, 20);
+	pace_failed(&pace, 10, 20);
+	assert_int_equal(pace.width, 16);
+	for (int i = 0; i < 16; i++)
+		pace_failed(&pace, 30, 100 + i);
+	assert_int_equal(pace.width, 8);
+	pace_failed(&pace, 200, 210);
+	assert_int_equal(pace.width, 4);
+	for (int i = 0; i < 100; i++)
+		pace_failed(&pace, 1000 + i * 10, 1005 + i * 10);
+	assert_int_equal(pace.width, 2); /* every host keeps two */
+	for (int i = 0; i < 200; i++)
+		pace_answered(&pace);
+	assert_int_equal(pace.width, 16);
 }
 
 static void one_congestion_halves_the_width_once(void **state)
@@ -139,7 +161,7 @@ static struct outcome ask_for_a_thousand(unsigned fails_per_thousand, int first)
 			outcome.requests++;
 			slots[i].attempts++;
 			if (fails)
-				pace_failed(&pace);
+				pace_failed(&pace, 0, 0);
 			else
 				pace_answered(&pace);
 			outcome.done += !fails;
@@ -178,7 +200,7 @@ static void what_always_fails_is_not_a_storm(void **state)
 	do {
 		for (int i = 0; i < 20; i++)
 			pace_answered(&pace);
-		pace_failed(&pace);
+		pace_failed(&pace, 0, 0);
 		attempts++;
 	} while (pace_may_retry(&pace, &err, attempts, answers));
 	assert_int_equal(attempts, 5);
@@ -190,6 +212,7 @@ int main(void)
 		cmocka_unit_test(first_limit_stops_everyone_and_one_goes_first),
 		cmocka_unit_test(first_that_fails_is_followed_by_another),
 		cmocka_unit_test(one_congestion_halves_the_width_once),
+		cmocka_unit_test(storm_of_failures_halves_the_width_once),
 		cmocka_unit_test(pause_is_a_second_at_least_and_grows),
 		cmocka_unit_test(thousand_items_do_not_mean_five_thousand_retries),
 		cmocka_unit_test(what_always_fails_is_not_a_storm),
