@@ -216,8 +216,11 @@ static void look(struct want *want)
 	if (near && !endpoint_is_layout(want->endpoint) && try_mount(want, near))
 		return; /* a layout has one store for all: there, just look */
 	if (!endpoint_blob_present(want->endpoint, want->repository, e->descriptor, &present, &err)) {
-		/* UPL-1: what the question was refused for may not hold for the answer: the upload tells. */
-		if (err.kind != ERR_DENIED && err.kind != ERR_PROTOCOL && err.kind != ERR_UNSUPPORTED)
+		/* UPL-1: what the question was refused for may not hold for the answer: the upload tells. But where no
+		 * question is answered at all, or none may be asked, there is nothing to hope for. */
+		bool host_answers =
+			err.http_status != 0 && err.kind != ERR_RATE_LIMITED && err.kind != ERR_UNAUTHORIZED;
+		if (!host_answers && err.kind != ERR_PROTOCOL && err.kind != ERR_UNSUPPORTED)
 			has_failed(want, SIDE_TARGET, &err);
 	} else if (present) {
 		e->run->report.blobs.present++;
@@ -334,7 +337,7 @@ static void choose_source(struct ensure *e, struct transfer *transfer)
 		return;
 	for (size_t i = 0; i < e->blob->holder_count; i++) {
 		const struct holder *holder = &e->blob->holders[i];
-		if (holder->present) {
+		if (holder->present && endpoint_pause_ends_ms(holder->endpoint) == 0) {
 			transfer->source = holder->endpoint;
 			transfer->repository = holder->repository;
 			return;
@@ -355,7 +358,8 @@ static void add_sink(struct transfer *transfer, struct want *want)
 {
 	bool has_company = transfer->sink_count > 0 && (want->alone || transfer->sinks[0].want->alone);
 	if (want->stale || want->carried || has_company || is_put_off(want) ||
-		transfer->sink_count == array_count(transfer->sinks) || serves(transfer, want->endpoint))
+		endpoint_pause_ends_ms(want->endpoint) > 0 || transfer->sink_count == array_count(transfer->sinks) ||
+		serves(transfer, want->endpoint))
 		return;
 	want->carried = true;
 	transfer->sinks[transfer->sink_count++].want = want;
@@ -494,12 +498,17 @@ static void settle_unfed(struct ensure *e, struct transfer *transfer, const stru
 	}
 }
 
-static void settle_all(struct ensure *e, struct transfer *transfer)
+static void release_sinks(struct transfer *transfer)
 {
-	const struct error *why = failure_of_source(transfer);
 	for (size_t i = 0; i < transfer->sink_count; i++)
 		if (transfer->sinks[i].want)
 			transfer->sinks[i].want->carried = false;
+}
+
+static void settle_all(struct ensure *e, struct transfer *transfer)
+{
+	const struct error *why = failure_of_source(transfer);
+	release_sinks(transfer);
 	if (why)
 		settle_unfed(e, transfer, why);
 	for (size_t i = 0; i < transfer->sink_count && !why; i++)
@@ -524,13 +533,38 @@ static void carry(struct ensure *e)
 	e->blob->carried[e->alone] = true;
 	transfer_run(transfer);
 	e->blob->carried[e->alone] = false;
-	e->blob->transfers++;
 	content_release(e->run, transfer->memory);
+	if (transfer->found_paused) {
+		release_sinks(transfer);
+		waitqueue_wake_all(&e->blob->changed);
+		free(transfer);
+		return;
+	}
+	e->blob->transfers++;
 	count_source(e, transfer, crossed_before);
 	keep_fact(e, transfer);
 	settle_all(e, transfer);
 	waitqueue_wake_all(&e->blob->changed);
 	free(transfer);
+}
+
+/*
+ * When a carry of ours can begin: 0, or the end of the pause of the source, or of all targets of ours. Meanwhile
+ * another task, whose own hosts are not paused, may carry for us, too.
+ */
+static int64_t held_up_until_ms(struct ensure *e)
+{
+	struct transfer choice = {0};
+	int64_t first_ms = -1;
+	choose_source(e, &choice);
+	int64_t source_ms = choice.memory ? 0 : endpoint_pause_ends_ms(choice.source);
+	content_release(e->run, choice.memory);
+	for (size_t i = 0; i < e->want_count; i++) {
+		int64_t ends_ms = endpoint_pause_ends_ms(e->wants[i].endpoint);
+		if (is_open(&e->wants[i]) && (first_ms < 0 || ends_ms < first_ms))
+			first_ms = ends_ms;
+	}
+	return source_ms > first_ms ? source_ms : first_ms;
 }
 
 /* --- the whole ------------------------------------------------------------------------------------------------------
@@ -585,9 +619,9 @@ static bool all_settled(const struct ensure *e)
 	return true;
 }
 
-static bool wait_for_change(struct ensure *e, struct error *err)
+static bool wait_for_change(struct ensure *e, int64_t deadline_ms, struct error *err)
 {
-	if (waitqueue_wait(&e->blob->changed, err))
+	if (waitqueue_wait_until(&e->blob->changed, deadline_ms, err) || err->kind == ERR_TIMEOUT)
 		return true;
 	group_wait(&e->looks);
 	while (is_carried(e)) /* somebody's transfer uses our wants; it is being stopped too */
@@ -612,13 +646,15 @@ void blob_ensure(struct run *run, const struct blob_source *source, const struct
 		list_init(&wants[i].waiting);
 	}
 	for (claim(&e); !all_settled(&e); claim(&e)) {
+		bool may_carry = any_open(&e) && !e.blob->carried[e.alone];
+		int64_t held_ms = may_carry ? held_up_until_ms(&e) : 0;
 		if (must_look(&e)) {
 			look_at_all(&e);
-		} else if (any_open(&e) && !e.blob->carried[e.alone] && is_known_corrupt(&e)) {
+		} else if (may_carry && is_known_corrupt(&e)) {
 			fail_all(&e, &e.blob->corrupt);
-		} else if (any_open(&e) && !e.blob->carried[e.alone] && e.blob->looking[e.alone] == 0) {
+		} else if (may_carry && e.blob->looking[e.alone] == 0 && held_ms <= 0) {
 			carry(&e);
-		} else if (!wait_for_change(&e, &err)) {
+		} else if (!wait_for_change(&e, held_ms > 0 ? held_ms : -1, &err)) {
 			fail_all(&e, &err);
 		}
 	}

@@ -431,6 +431,7 @@ static void target_release(struct image_target *target)
 
 void image_free(struct image *image)
 {
+	image_leaves(image);
 	job_release(image->job);
 	for (size_t i = 0; image->configs && i < image->tree.manifest_count; i++)
 		content_release(image->run, image->configs[i]);
@@ -542,8 +543,11 @@ bool image_start(struct job *job, const char *repository, const char *reference,
 	for (size_t i = 0; i < image->target_count; i++)
 		warn_of_long_name(job, &image->targets[i]);
 	job->run->images_found++;
-	if (group_spawn(&job->run->images, image_task, image, err))
-		return true;
-	image_free(image);
-	return false;
+	list_init(&image->in_flight);
+	if (!image_admit(job, err) || !group_spawn(&job->run->images, image_task, image, err)) {
+		image_free(image);
+		return false;
+	}
+	image_joins(image);
+	return true;
 }

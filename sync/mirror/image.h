@@ -22,6 +22,7 @@ struct image_target {
 };
 
 struct image {
+	struct list in_flight; /* in run->in_flight */
 	struct job *job;
 	struct run *run;
 	char *repository, *reference;
@@ -61,6 +62,10 @@ void image_verify(struct image *image);
 
 /** image.c: is it the very repository that the image comes from? Then it has all but the tag. */
 bool image_target_is_at_home(const struct image_target *target);
+
+/** admission.c: it is in flight, until it leaves; harmless if it never was. */
+void image_joins(struct image *image);
+void image_leaves(struct image *image);
 
 /** Is there, for any target? */
 bool image_is_open(const struct image *image);

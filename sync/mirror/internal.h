@@ -54,6 +54,10 @@ struct run {
 	size_t job_count;
 	struct retry *retry; /* NULL: all is taken */
 	struct group repositories, images;
+	size_t images_most;    /* at work at a time */
+	struct list in_flight; /* images: admission.c */
+	size_t in_flight_count;
+	struct waitqueue admitted; /* woken when another may be */
 	struct gate chunks;
 	size_t manifest_bytes_most; /* MAN-20 */
 	struct content_cache *contents;
@@ -249,6 +253,7 @@ struct transfer {
 	const char *repository;
 	const struct content *memory; /* instead of the source */
 	bool want_diff_id;
+	bool found_paused; /* the source, before a byte came: it was not waited for, and nothing failed */
 	char image[128];
 	void (*arrived)(struct sink *sink); /* told at once, while others may still be under way */
 	void *owner;                        /* of whom it tells */
@@ -304,6 +309,12 @@ void retry_warn_of_rest(const struct retry *retry);
 
 /** The task of one job: list, select, and start images in run->images. @argument is a struct job. */
 void repository_task(void *argument);
+
+/**
+ * admission.c: wait until one more image of @job may begin. An image that waits for a paused host has no place: so one
+ * host under a long Retry-After never fills them all; and of such a host no other image begins. ERR_CANCELED.
+ */
+must_check bool image_admit(const struct job *job, struct error *err);
 
 /** Start the copy of one image; waits for a place among the images in flight. Texts are copied. ERR_CANCELED. */
 must_check bool image_start(struct job *job, const char *repository, const char *reference, struct error *err);

@@ -89,6 +89,7 @@ struct endpoint *run_registry(struct run *run, const char *domain)
 		.domain = domain,
 		.plain_http = is_plain_http(settings, domain),
 		.credentials = run->credentials,
+		.pauses = &run->admitted,
 		.manifest_bytes_most = run->manifest_bytes_most,
 	};
 	struct credential credential = {0};
@@ -192,8 +193,10 @@ bool run_new(const struct run_options *options, struct run **run_out, struct err
 		config && config->manifest_mib > 0 ? (size_t)config->manifest_mib * MIB : LIMIT_MANIFEST_BYTES;
 	list_init(&run->transfers);
 	group_init(&run->repositories, REPOSITORIES_AT_ONCE);
-	group_init(&run->images,
-		config && config->images_in_flight > 0 ? (size_t)config->images_in_flight : IMAGES_IN_FLIGHT);
+	run->images_most = config && config->images_in_flight > 0 ? (size_t)config->images_in_flight : IMAGES_IN_FLIGHT;
+	list_init(&run->in_flight);
+	waitqueue_init(&run->admitted);
+	group_init(&run->images, SIZE_MAX); /* image_admit() bounds them */
 	*run_out = run;
 	return true;
 }

@@ -384,6 +384,11 @@ static bool pump(struct transfer *transfer, struct error *err)
 	uint64_t answers = endpoint_answers(transfer->source);
 	int64_t mark = 0;
 	for (int attempt = 1;; attempt++) {
+		/* What has not begun does not keep its places at others through this host's pause. */
+		transfer->found_paused =
+			transfer->offset + (int64_t)partial.length == 0 && endpoint_pause_ends_ms(transfer->source) > 0;
+		if (transfer->found_paused)
+			return error_set(err, ERR_RATE_LIMITED, "the source is paused");
 		if (pump_once(transfer, &partial, err))
 			return true;
 		int64_t now = transfer->offset + (int64_t)partial.length;

@@ -73,6 +73,29 @@ static bool any_not_found(const struct fetch *fetches, size_t count)
 	return false;
 }
 
+/* How many are not in memory. */
+static int64_t count_to_ask_for(const struct fetch *fetches, size_t count)
+{
+	int64_t missing = 0;
+	for (size_t i = 0; i < count; i++) {
+		const struct content *known = content_peek(fetches[i].run, &fetches[i].manifest->descriptor);
+		missing += !known;
+		content_release(fetches[i].run, known);
+	}
+	return missing;
+}
+
+/* Where the source counts them, a level is asked for if all of it may be (ERR-11). */
+static bool fetch_planned(struct fetch *fetches, size_t count, struct error *err)
+{
+	int64_t cost = count_to_ask_for(fetches, count);
+	if (!endpoint_plan(fetches->source, cost, err))
+		return false;
+	bool ok = fetch_each(fetches, count, err);
+	endpoint_plan_end(fetches->source, cost);
+	return ok;
+}
+
 /* Fetch manifests [from, end) of the tree. */
 static bool fetch_level(struct run *run, struct endpoint *source, const char *repository, struct tree *tree,
 	size_t from, struct error *err)
@@ -81,7 +104,7 @@ static bool fetch_level(struct run *run, struct endpoint *source, const char *re
 	struct fetch *fetches = memory_new(count, sizeof *fetches);
 	for (size_t i = 0; i < count; i++)
 		fetches[i] = (struct fetch){run, source, repository, &tree->manifests[from + i], {.kind = ERR_NONE}};
-	bool ok = fetch_each(fetches, count, err);
+	bool ok = fetch_planned(fetches, count, err);
 	/* MAN-13: a proxy cache may fetch it because it was asked. One pause for all, however many are missing. */
 	if (ok && any_not_found(fetches, count) && !endpoint_is_layout(source))
 		ok = task_sleep(PROXY_FETCHES_MS, err) && fetch_each(fetches, count, err);
