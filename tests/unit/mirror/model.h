@@ -15,7 +15,7 @@
 #include "sync/http/transport.h"
 #include "world.h"
 
-enum { REPLY_HEADERS_MAX = 6, PAGE_TAGS = 2, REQUESTS_MAX = 200000 };
+enum { REPLY_HEADERS_MAX = 8, PAGE_TAGS = 2, REQUESTS_MAX = 200000, METADATA_PLACES = 16 };
 
 struct model {
 	struct transport base;
@@ -24,7 +24,7 @@ struct model {
 };
 
 enum phase { CONNECTING, TAKING, ANSWERING, GIVING, ENDING };
-enum fault { FAULT_NONE, FAULT_REFUSED, FAULT_CUT, FAULT_FAILED, FAULT_LIMITED, FAULT_LOST };
+enum fault { FAULT_NONE, FAULT_REFUSED, FAULT_CUT, FAULT_FAILED, FAULT_LIMITED, FAULT_LOST, FAULT_STALLED };
 enum resource { PING, TAGS, MANIFEST, BLOB, UPLOADS, UPLOAD, UNKNOWN };
 
 struct reply_header {
@@ -36,8 +36,10 @@ struct reply {
 	int status;
 	struct reply_header headers[REPLY_HEADERS_MAX];
 	size_t header_count;
-	const unsigned char *body; /* of a content, or @text */
+	const unsigned char *body; /* @text, or NULL: of @content */
 	size_t length;
+	const struct content *content;
+	size_t from; /* its first byte that is sent */
 	char *text;
 };
 
@@ -167,7 +169,9 @@ static inline void reply_content(struct transport_stream *stream, const struct c
 	snprintf(text, sizeof text, "bytes %lld-%lld/%zu", (long long)from, (long long)to, content->length);
 	if (part)
 		reply_header(reply, "Content-Range", text);
-	reply_body(reply, content->bytes + from, (size_t)(to - from + 1));
+	reply_body(reply, NULL, (size_t)(to - from + 1));
+	reply->content = content;
+	reply->from = (size_t)from;
 	reply_status(reply, part ? 206 : 200);
 	if (stream->method == HTTP_GET)
 		stream->host->gets[content->number]++;
@@ -341,8 +345,10 @@ static inline void answer(struct transport_stream *stream)
 
 static inline void answer_with_a_fault(struct transport_stream *stream)
 {
-	char seconds[16];
-	snprintf(seconds, sizeof seconds, "%u", 1 + (unsigned)loop_random(5));
+	char seconds[24];
+	int64_t left_ms = stream->host->limited_until_ms - loop_now_ms();
+	snprintf(seconds, sizeof seconds, "%lld",
+		left_ms > 0 ? (long long)(left_ms + 999) / 1000 : 1 + (long long)loop_random(5));
 	bool limited = stream->fault == FAULT_LIMITED;
 	if (limited || loop_random(2) == 0)
 		reply_header(&stream->reply, "Retry-After", seconds);
@@ -382,8 +388,13 @@ static inline bool keep_taken(struct transport_stream *stream, const void *bytes
 	const struct content *content = stream->uploaded;
 	if (stream->resource != UPLOAD)
 		return buf_append(&stream->body, bytes, length, err);
-	stream->differs |= !content || stream->taken + length > content->length ||
-			   memcmp(content->bytes + stream->taken, bytes, length) != 0;
+	stream->differs |= !content || stream->taken + length > content->length;
+	for (size_t at = 0; at < length && !stream->differs;) {
+		size_t piece = length - at;
+		const unsigned char *right = content_piece(content, stream->taken + at, &piece);
+		stream->differs |= memcmp(right, (const char *)bytes + at, piece) != 0;
+		at += piece;
+	}
 	return true;
 }
 
@@ -391,6 +402,8 @@ static inline void take_body(struct transport_stream *stream)
 {
 	char bytes[TRANSPORT_BODY_MAX];
 	struct error err;
+	if (stream->fault == FAULT_STALLED && stream->taken >= stream->cut_at)
+		return;
 	if (stream->fault == FAULT_CUT && stream->taken >= stream->cut_at) {
 		end_stream(stream, "reset by peer");
 		return;
@@ -406,9 +419,26 @@ static inline void take_body(struct transport_stream *stream)
 	next_phase(stream, all ? ANSWERING : TAKING, all ? stream->host->latency_ms : stream->host->piece_ms);
 }
 
+static inline void tell_quota(struct transport_stream *stream)
+{
+	char text[40];
+	snprintf(text, sizeof text, "%lld;w=21600", (long long)stream->host->quota);
+	reply_header(&stream->reply, "ratelimit-limit", text);
+	snprintf(text, sizeof text, "%lld;w=21600", (long long)stream->host->quota_left);
+	reply_header(&stream->reply, "ratelimit-remaining", text);
+}
+
 static inline void give_head(struct transport_stream *stream)
 {
 	const struct reply *reply = &stream->reply;
+	bool counts = stream->resource == MANIFEST && stream->method == HTTP_GET && stream->host->quota > 0;
+	if (counts && stream->host->quota_left == 0) {
+		stream->host->over_quota++;
+		stream->fault = FAULT_LIMITED;
+	}
+	stream->host->quota_left -= counts && stream->host->quota_left > 0;
+	if (stream->host->quota > 0 && stream->resource == MANIFEST && stream->method != HTTP_PUT)
+		tell_quota(stream);
 	if (stream->fault == FAULT_FAILED || stream->fault == FAULT_LIMITED)
 		answer_with_a_fault(stream);
 	else
@@ -435,14 +465,18 @@ static inline void give_body(struct transport_stream *stream)
 {
 	const struct reply *reply = &stream->reply;
 	const struct content *flipped = stream->host->faults.flipped;
-	const unsigned char *from = reply->body + stream->given;
 	size_t length = 1 + loop_random(TRANSPORT_BODY_MAX);
+	if (stream->fault == FAULT_STALLED && stream->given >= stream->cut_at)
+		return;
 	if (stream->fault == FAULT_CUT && stream->given >= stream->cut_at) {
 		end_stream(stream, "reset by peer");
 		return;
 	}
 	if (length > reply->length - stream->given)
 		length = reply->length - stream->given;
+	const unsigned char *from = reply->content ? content_piece(reply->content, reply->from + stream->given, &length)
+						   : reply->body + stream->given;
+	world_measure_memory(stream->host->world);
 	unsigned char wrong = flipped && from == flipped->bytes ? *from ^ 1 : *from;
 	if (wrong != *from) { /* in a piece of its own */
 		from = &wrong;
@@ -493,7 +527,7 @@ static inline enum fault draw_fault(const struct faults *faults)
 		unsigned share;
 		enum fault fault;
 	} rows[] = {{faults->refused, FAULT_REFUSED}, {faults->cut, FAULT_CUT}, {faults->failed, FAULT_FAILED},
-		{faults->limited, FAULT_LIMITED}, {faults->lost, FAULT_LOST}};
+		{faults->limited, FAULT_LIMITED}, {faults->lost, FAULT_LOST}, {faults->stalled, FAULT_STALLED}};
 	uint64_t number = loop_random(1000);
 	for (size_t i = 0; i < array_count(rows); i++) {
 		if (number < rows[i].share)
@@ -514,7 +548,7 @@ static inline struct host *host_of(struct world *world, const char *url, const c
 	return NULL;
 }
 
-/* A blob comes or goes: it needs a place. */
+/* It needs a place, be it for a blob that comes or goes or for anything else. */
 static inline void start_moving(struct transport_stream *stream)
 {
 	struct host *host = stream->host;
@@ -523,10 +557,11 @@ static inline void start_moving(struct transport_stream *stream)
 	else if (stream->method == HTTP_PUT && stream->resource == UPLOAD)
 		stream->moving = &host->receiving;
 	else
-		return;
-	if (++*stream->moving > host->blob_slots)
-		world_note(host->world, "%s: %zu blobs at once, and %zu places", host->name, *stream->moving,
-			host->blob_slots);
+		stream->moving = &host->asking;
+	size_t places = stream->moving == &host->asking ? METADATA_PLACES : host->blob_slots;
+	if (++*stream->moving > places)
+		world_note(host->world, "%s: %zu %s at once, and %zu places", host->name, *stream->moving,
+			stream->moving == &host->asking ? "requests" : "blobs", places);
 }
 
 static inline bool model_start(struct transport *base, const struct transport_request *request,
@@ -550,6 +585,10 @@ static inline bool model_start(struct transport *base, const struct transport_re
 		.range_last = -1,
 		.body_bytes = request->body_bytes};
 	host->requests++;
+	if (host->limit_after > 0 && host->requests == host->limit_after)
+		host->limited_until_ms = loop_now_ms() + host->limit_ms;
+	if (loop_now_ms() < host->limited_until_ms)
+		stream->fault = FAULT_LIMITED;
 	model->streams++;
 	buf_init(&stream->body, request->body_bytes > 0 ? (size_t)request->body_bytes : 0);
 	parse_path(stream, path);
@@ -562,6 +601,8 @@ static inline bool model_start(struct transport *base, const struct transport_re
 		if (digest_parse(query_value(stream, "digest", text), &digest, NULL))
 			stream->uploaded = content_find(&digest);
 	}
+	if (stream->resource == BLOB && stream->method == HTTP_HEAD && loop_random(1000) < host->faults.no_head)
+		stream->fault = FAULT_FAILED;
 	start_moving(stream);
 	next_phase(stream, CONNECTING, host->latency_ms);
 	*out = stream;

@@ -143,7 +143,7 @@ static inline void finish_run(struct simulation *simulation)
 		(long long)simulation->report->duration_ms);
 	for (size_t i = 0; i < simulation->world->host_count; i++) {
 		const struct host *host = &simulation->world->hosts[i];
-		expect(simulation, host->sending + host->receiving == 0, "%s", host->name);
+		expect(simulation, host->sending + host->receiving + host->asking == 0, "%s", host->name);
 	}
 }
 

@@ -5,7 +5,7 @@
  */
 #include "simulation.h"
 
-enum { MANY = 200, FEW = 20 };
+enum { MANY = 420, FEW = 45 };
 
 static struct gallery gallery, other_gallery, lying_gallery;
 static const struct content *old_image;

@@ -11,6 +11,7 @@
 #include "oci/digest.h"
 #include "oci/mediatype.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <zlib.h>
@@ -24,6 +25,7 @@ struct content {
 	struct digest digest;
 	unsigned char *bytes;
 	size_t length;
+	size_t period;                          /* that many bytes are kept, and repeated to @length */
 	const char *media_type;                 /* of a manifest; NULL: a blob */
 	const struct content *parts[PARTS_MAX]; /* what a manifest names: blobs, or children */
 	size_t part_count;
@@ -54,8 +56,18 @@ static inline struct content *content_new(void *bytes, size_t length, const char
 		.digest = digest,
 		.bytes = bytes,
 		.length = length,
+		.period = length,
 		.media_type = media_type};
 	return content;
+}
+
+/* Bytes of @content from @offset on, as many as lie together, at most *@length. */
+static inline const unsigned char *content_piece(const struct content *content, size_t offset, size_t *length)
+{
+	size_t within = content->period > 0 ? offset % content->period : 0;
+	if (*length > content->period - within)
+		*length = content->period - within;
+	return content->bytes + within;
 }
 
 static inline void contents_free(void)
@@ -104,6 +116,20 @@ static inline struct layer layer_gzip(unsigned seed, size_t length)
 	layer.blob = content_new(start, stream.total_out, NULL);
 	deflateEnd(&stream);
 	return layer;
+}
+
+/* So large that no memory would hold it: the same @period bytes again and again. */
+static inline struct layer layer_endless(unsigned seed, size_t period, size_t times)
+{
+	struct hasher *hasher = hasher_new(DIGEST_SHA256);
+	unsigned char *bytes = noise(seed, period);
+	for (size_t i = 0; i < times; i++)
+		hasher_update(hasher, bytes, period);
+	struct content *content = content_new(bytes, period, NULL);
+	content->digest = hasher_finish(hasher);
+	hasher_free(hasher);
+	content->length = period * times;
+	return (struct layer){content, content->digest, "application/vnd.oci.image.layer.v1.tar"};
 }
 
 static inline char *descriptor_json(const struct content *content, const char *media_type)
@@ -192,6 +218,8 @@ struct faults {
 	unsigned failed;               /* 500, or 503 */
 	unsigned limited;              /* 429, with Retry-After */
 	unsigned lost;                 /* done, and the reply never comes */
+	unsigned stalled;              /* a body stops coming, or being taken */
+	unsigned no_head;              /* of a thousand HEADs of blobs: 500 */
 	unsigned no_mount;             /* of a thousand mounts */
 	unsigned no_range;             /* of a thousand Ranges: ignored */
 	const struct content *flipped; /* one byte of this blob is wrong */
@@ -205,6 +233,11 @@ struct host {
 	int64_t piece_ms;   /* and before each piece of a body */
 	int64_t reply_ms;   /* certain, before each reply */
 	struct faults faults;
+	size_t limit_after; /* so many requests, each is refused for limit_ms; 0: never */
+	int64_t limit_ms, limited_until_ms;
+	int64_t quota, quota_left; /* of GETs of manifests; 0: none is told of */
+	size_t over_quota;         /* GETs that were refused for it */
+	size_t asking;             /* requests that go on now and are no blob's */
 	struct repository repositories[REPOSITORIES_MAX];
 	size_t repository_count;
 	struct repository *uploads[UPLOADS_MAX]; /* by session; NULL: closed */
@@ -221,7 +254,8 @@ struct host {
 struct world {
 	struct host hosts[HOSTS_MAX];
 	size_t host_count;
-	char wrong[512]; /* the first thing that was; "": nothing */
+	size_t memory_most; /* of the heap, while bodies are given; measured where it is not 0 */
+	char wrong[512];    /* the first thing that was; "": nothing */
 };
 
 #define world_note(world, ...)                                                                                         \
@@ -229,6 +263,25 @@ struct world {
 		if ((world)->wrong[0] == '\0')                                                                         \
 			snprintf((world)->wrong, sizeof(world)->wrong, __VA_ARGS__);                                   \
 	} while (0)
+
+/* Of the sanitizers, where they are linked: their allocator is not malloc.h's. */
+extern size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+
+/* Bytes of the heap that are in use. */
+static inline size_t heap_bytes(void)
+{
+	if (__sanitizer_get_current_allocated_bytes)
+		return __sanitizer_get_current_allocated_bytes();
+	struct mallinfo2 info = mallinfo2();
+	return info.uordblks + info.hblkhd;
+}
+
+static inline void world_measure_memory(struct world *world)
+{
+	size_t now = world->memory_most > 0 ? heap_bytes() : 0;
+	if (now > world->memory_most)
+		world->memory_most = now;
+}
 
 static inline struct host *host_add(struct world *world, const char *name, size_t blob_slots)
 {
