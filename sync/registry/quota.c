@@ -26,7 +26,8 @@ static bool used_up(const struct registry *registry, int64_t cost, struct error 
 	const struct quota *quota = &registry->quota;
 	int64_t left_ms = quota_ends_ms(quota) - loop_now_ms();
 	char until[32];
-	error_set(err, ERR_RATE_LIMITED, "%s: rate limited; %lld of %lld manifests are left, and this takes %lld; all are back by %s",
+	error_set(err, ERR_RATE_LIMITED,
+		"%s: rate limited; %lld of %lld manifests are left, and this takes %lld; all are back by %s",
 		registry->domain, (long long)quota->left, (long long)quota->all, (long long)cost,
 		registry_time_in(left_ms, until));
 	if (err) /* nobody waits for that in this run */
