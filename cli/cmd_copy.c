@@ -10,6 +10,7 @@ struct copy {
 	struct platform platforms[OPTION_VALUES_MAX];
 	size_t platform_count;
 	bool verify_layers;
+	enum config_foreign foreign;
 	/* made while the job is added, and used until the run has ended */
 	char *source_name, *template;
 };
@@ -20,6 +21,12 @@ static bool parse_options(const struct arguments *arguments, struct copy *copy, 
 	copy->verify_layers = !str_is(verify, "digests");
 	if (verify && copy->verify_layers && !str_is(verify, "layers"))
 		return error_set(err, ERR_INVALID, "--verify takes layers or digests, not \"%.40s\"", verify);
+	const char *foreign = argument_of(arguments, OPTION_FOREIGN);
+	copy->foreign = str_is(foreign, "copy")   ? CONFIG_FOREIGN_COPY
+			: str_is(foreign, "skip") ? CONFIG_FOREIGN_SKIP
+						  : CONFIG_FOREIGN_AUTO;
+	if (foreign && copy->foreign == CONFIG_FOREIGN_AUTO && !str_is(foreign, "auto"))
+		return error_set(err, ERR_INVALID, "--foreign takes auto, copy or skip, not \"%.40s\"", foreign);
 	for (; copy->platform_count < arguments->value_counts[OPTION_PLATFORM]; copy->platform_count++)
 		if (!platform_parse(arguments->values[OPTION_PLATFORM][copy->platform_count],
 			    &copy->platforms[copy->platform_count], err))
@@ -117,6 +124,8 @@ static bool add_jobs(struct run *run, struct session *session, struct error *err
 		.platforms = copy->platforms,
 		.platform_count = copy->platform_count,
 		.verify_layers = copy->verify_layers,
+		.foreign = copy->foreign,
+		.keeps_sparse = session->arguments->given[OPTION_ALLOW_MISSING],
 		.is_pattern = copy->source.is_pattern,
 	};
 	if (!place_open_source(run, &copy->source, &job.source, &job.repository, &job.reference, err) ||

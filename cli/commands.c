@@ -16,12 +16,17 @@ struct option {
 
 static const struct option options[OPTION_COUNT] = {
 	[OPTION_HELP] = {"help", 'h', NULL, false, "show this help"},
+	[OPTION_ALLOW_MISSING] = {"allow-missing", 0, NULL, false,
+		"copy an index although the source lacks some of its manifests"},
 	[OPTION_ALL_TAGS] = {"all-tags", 0, NULL, false,
 		"with a digest: yes, delete the manifest and every tag that points to it"},
 	[OPTION_CONFIG] = {"config", 'c', "FILE", false,
 		"take registries (TLS, credentials) and limits from this configuration"},
 	[OPTION_DEEP] = {"deep", 0, NULL, false,
 		"read every blob, prove its digest, and compare every layer's diff_id with the config"},
+	[OPTION_FOREIGN] = {"foreign", 0, "auto|copy|skip", false,
+		"layers with urls that the source does not hold: copy fetches them there, skip never; auto (the "
+		"default) does for layouts"},
 	[OPTION_DRY_RUN] = {"dry-run", 'n', NULL, false, "find out what would be done, and change nothing"},
 	[OPTION_GRACE] = {"grace", 0, "DURATION", false,
 		"when it is stopped by a signal, let what runs go on for so long (default: 10s); a second signal "
@@ -42,8 +47,9 @@ static const struct option options[OPTION_COUNT] = {
 
 static const enum option_id sync_options[] = {
 	OPTION_DRY_RUN, OPTION_GRACE, OPTION_JSON, OPTION_QUIET, OPTION_VERBOSE, OPTION_HELP, OPTION_COUNT};
-static const enum option_id copy_options[] = {OPTION_PLATFORM, OPTION_VERIFY, OPTION_CONFIG, OPTION_DRY_RUN,
-	OPTION_GRACE, OPTION_JSON, OPTION_QUIET, OPTION_VERBOSE, OPTION_HELP, OPTION_COUNT};
+static const enum option_id copy_options[] = {OPTION_PLATFORM, OPTION_VERIFY, OPTION_FOREIGN, OPTION_ALLOW_MISSING,
+	OPTION_CONFIG, OPTION_DRY_RUN, OPTION_GRACE, OPTION_JSON, OPTION_QUIET, OPTION_VERBOSE, OPTION_HELP,
+	OPTION_COUNT};
 static const enum option_id tags_options[] = {OPTION_CONFIG, OPTION_HELP, OPTION_COUNT};
 static const enum option_id inspect_options[] = {
 	OPTION_PLATFORM, OPTION_CONFIG, OPTION_JSON, OPTION_HELP, OPTION_COUNT};

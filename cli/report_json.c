@@ -63,6 +63,9 @@ static void put_counts(json_t *root, const struct report *report)
 	put_integer(blobs, "mounted", report->blobs.mounted);
 	put_integer(blobs, "present", report->blobs.present);
 	put_integer(blobs, "unproven", report->blobs.unproven);
+	json_t *left_out = add_object(root, "left_out");
+	put_integer(left_out, "layers", report->left_out.layers);
+	put_integer(left_out, "manifests", report->left_out.manifests);
 	json_t *bytes = add_object(root, "bytes");
 	put_integer(bytes, "downloaded", report->bytes.downloaded);
 	put_integer(bytes, "uploaded", report->bytes.uploaded);

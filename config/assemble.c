@@ -308,6 +308,10 @@ static void add_repository(struct assembly *assembly, const struct node *entry)
 	add_platforms(assembly, entry, repository);
 	const struct node *verify = setting(assembly, entry, "verify");
 	repository->verify = verify ? (enum config_verify)verify->number : CONFIG_VERIFY_LAYERS;
+	const struct node *foreign = setting(assembly, entry, "foreign");
+	repository->foreign = foreign ? (enum config_foreign)foreign->number : CONFIG_FOREIGN_AUTO;
+	const struct node *sparse = setting(assembly, entry, "sparse");
+	repository->keeps_sparse = sparse && sparse->number == 1;
 	repository->merge = number_of(entry, "merge", SCHEMA_FALSE) == SCHEMA_TRUE;
 }
 

@@ -38,6 +38,9 @@ struct config_registry {
 
 enum config_verify { CONFIG_VERIFY_LAYERS, CONFIG_VERIFY_DIGESTS };
 
+/* Layers at URLs, which the source itself does not hold (BLB-14). */
+enum config_foreign { CONFIG_FOREIGN_AUTO, CONFIG_FOREIGN_COPY, CONFIG_FOREIGN_SKIP };
+
 /* A target as resolved for one repository: either a registry repository, or a layout. */
 struct config_target {
 	bool is_layout;
@@ -65,6 +68,8 @@ struct config_repository {
 	struct platform *platforms;
 	size_t platform_count; /* 0: all */
 	enum config_verify verify;
+	enum config_foreign foreign;
+	bool keeps_sparse; /* an index stands without what its source lacks (IDX-5) */
 	bool merge;
 	struct config_place place;
 };

@@ -12,6 +12,9 @@ static const struct schema later = {.form = SCHEMA_LATER};
 static const struct schema version = {.form = SCHEMA_CHOICE, .choices = WORDS("1")};
 static const struct schema boolean = {.form = SCHEMA_CHOICE, .choices = WORDS("false", "true")};
 static const struct schema verify = {.form = SCHEMA_CHOICE, .choices = WORDS("layers", "digests")};
+/* The words stand in the order of enum config_foreign. */
+static const struct schema foreign = {.form = SCHEMA_CHOICE, .choices = WORDS("auto", "copy", "skip")};
+static const struct schema sparse = {.form = SCHEMA_CHOICE, .choices = WORDS("fail", "keep")};
 static const struct schema names = {.form = SCHEMA_CHOICE, .choices = WORDS("full", "tag")};
 static const struct schema text = {.form = SCHEMA_TEXT, .what = "a text"};
 static const struct schema path = {.form = SCHEMA_TEXT, .what = "a path"};
@@ -101,6 +104,8 @@ static const struct schema_key defaults_keys[] = {
 		.fallback = "layers",
 		.help = "`layers`: size, digest and diff_id of every layer; `digests`: without the diff_id"},
 	{.name = "platforms", .value = &platforms, .absent = "all", .help = "As in an entry"},
+	{.name = "foreign", .value = &foreign, .fallback = "auto", .help = "As in an entry"},
+	{.name = "sparse", .value = &sparse, .fallback = "fail", .help = "As in an entry"},
 	{.name = "tags", .value = &tags, .absent = "every tag", .help = "As in an entry"},
 	{.name = "referrers", .value = &later},
 	{.name = "prune", .value = &later},
@@ -122,6 +127,15 @@ static const struct schema_key repository_keys[] = {
 		.absent = "`defaults`",
 		.help = "Only these, as in `linux/arm64/v8`; an index is rewritten to them"},
 	{.name = "verify", .value = &verify, .absent = "`defaults`", .help = "How deep to check what is carried"},
+	{.name = "foreign",
+		.value = &foreign,
+		.absent = "`defaults`",
+		.help = "Layers with `urls` that the source does not hold: `copy` fetches them there, `skip` never; "
+			"`auto` does for layouts, and else leaves out those that may not be distributed"},
+	{.name = "sparse",
+		.value = &sparse,
+		.absent = "`defaults`",
+		.help = "An index whose source lacks some of its manifests: `fail`, or `keep` it without them"},
 	{.name = "merge",
 		.value = &boolean,
 		.fallback = "false",

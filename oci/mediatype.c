@@ -78,6 +78,14 @@ enum decoder media_decoder(const char *type)
 	return row && !encrypted ? row->decoder : DECODER_IMPOSSIBLE; /* LYR-7 */
 }
 
+bool media_is_nondistributable(const char *type)
+{
+	bool encrypted;
+	const struct row *row = find(type ? type : "", &encrypted);
+	return row &&
+	       (str_starts_with(row->type, OCI_FOREIGN_LAYER) || str_starts_with(row->type, DOCKER_FOREIGN_LAYER));
+}
+
 const char *media_canonical(const char *type)
 {
 	bool encrypted;

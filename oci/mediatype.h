@@ -33,6 +33,9 @@ enum media_kind media_kind(const char *type);
 /** How a MEDIA_LAYER is decoded; DECODER_IMPOSSIBLE for everything else. */
 enum decoder media_decoder(const char *type);
 
+/** May a layer of that type not be given on, so that a manifest may stand without it (BLB-14)? */
+bool media_is_nondistributable(const char *type);
+
 /** A type of the table as it is spelt there, so that no foreign byte gets into a header; NULL: not in it. */
 const char *media_canonical(const char *type);
 

@@ -138,6 +138,12 @@ const char *endpoint_reader_encoding(const struct endpoint_reader *reader);
 
 void endpoint_reader_close(struct endpoint_reader *reader);
 
+/**
+ * Another source of blobs: the URLs in their own descriptors, asked without credentials (BLB-14). It only reads, and
+ * goes with @endpoint. NULL: a layout, which no URL is followed for.
+ */
+struct endpoint *endpoint_elsewhere(struct endpoint *endpoint);
+
 /* --- writing --------------------------------------------------------------------------------------------------- */
 
 must_check bool endpoint_blob_present(struct endpoint *endpoint, const char *repository, const struct descriptor *blob,

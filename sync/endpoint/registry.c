@@ -7,10 +7,21 @@
 
 #include <string.h>
 
+/* The URLs in descriptors, as a source: a sibling of the registry whose manifests have them. */
+struct elsewhere {
+	struct endpoint head;
+	struct registry *registry;
+	struct gate gate;
+};
+
 struct registry_endpoint {
 	struct endpoint head;
 	struct registry *registry;
+	struct elsewhere elsewhere;
 };
+
+/* It is one for all hosts that are named there. */
+enum { ELSEWHERE_BLOBS = 4 };
 
 static struct registry *registry_of(struct endpoint *endpoint)
 {
@@ -171,15 +182,31 @@ struct registry_reader {
 	struct blob_reader *reader;
 };
 
+static struct endpoint_reader *reader_new(struct blob_reader *opened)
+{
+	struct registry_reader *made = memory_new(1, sizeof *made);
+	*made = (struct registry_reader){{&registry_ops, blob_reader_encoding(opened)}, opened};
+	return &made->head;
+}
+
 static bool blob_open(struct endpoint *endpoint, const char *repository, const struct descriptor *blob, int64_t offset,
 	struct endpoint_reader **reader, struct error *err)
 {
 	struct blob_reader *opened;
 	if (!registry_blob_open(registry_of(endpoint), repository, blob, offset, &opened, err))
 		return false;
-	struct registry_reader *made = memory_new(1, sizeof *made);
-	*made = (struct registry_reader){{&registry_ops, blob_reader_encoding(opened)}, opened};
-	*reader = &made->head;
+	*reader = reader_new(opened);
+	return true;
+}
+
+static bool elsewhere_open(struct endpoint *endpoint, const char *repository, const struct descriptor *blob,
+	int64_t offset, struct endpoint_reader **reader, struct error *err)
+{
+	struct blob_reader *opened;
+	(void)repository;
+	if (!registry_foreign_open(((struct elsewhere *)endpoint)->registry, blob, offset, &opened, err))
+		return false;
+	*reader = reader_new(opened);
 	return true;
 }
 
@@ -341,6 +368,14 @@ static const struct endpoint_ops registry_ops = {
 	.flush = flush,
 };
 
+/* Of everything else it can do nothing, and is never asked. */
+static const struct endpoint_ops elsewhere_ops = {.blob_open = elsewhere_open};
+
+struct endpoint *endpoint_elsewhere(struct endpoint *endpoint)
+{
+	return endpoint->ops == &registry_ops ? &((struct registry_endpoint *)endpoint)->elsewhere.head : NULL;
+}
+
 struct endpoint *endpoint_new_registry(struct registry *registry)
 {
 	struct registry_endpoint *endpoint = memory_new(1, sizeof *endpoint);
@@ -352,5 +387,9 @@ struct endpoint *endpoint_new_registry(struct registry *registry)
 			.pace = registry_pace(registry)},
 		.registry = registry,
 	};
+	gate_init(&endpoint->elsewhere.gate, ELSEWHERE_BLOBS);
+	endpoint->elsewhere.registry = registry;
+	endpoint->elsewhere.head =
+		(struct endpoint){.ops = &elsewhere_ops, .name = "elsewhere", .blob_gate = &endpoint->elsewhere.gate};
 	return &endpoint->head;
 }

@@ -95,7 +95,7 @@ static void parcel_task(void *argument)
 	struct parcel *parcel = argument;
 	struct image *image = parcel->image;
 	struct blob_source source = {
-		image->job->what.source, image->repository, image->name, image->job->what.verify_layers};
+		image_source_of(image, parcel->blob), image->repository, image->name, image->job->what.verify_layers};
 	struct error err;
 	char name[24];
 	if (keep_config(image, parcel->blob, &err)) {
@@ -132,6 +132,8 @@ static bool deliver_late(struct image_target *target, struct error *err)
 	for (size_t i = 0; i < image->tree.blob_count && ok && image_target_is_open(target); i++) {
 		if (image_target_is_at_home(target))
 			break;
+		if (!image_target_takes(target, &image->tree.blobs[i]))
+			continue;
 		struct parcel *parcel = parcel_new(image, &image->tree.blobs[i]);
 		add_want(parcel, target, true);
 		ok = start_parcel(&group, parcel, err);
@@ -268,7 +270,7 @@ static bool start_blob(struct delivering *delivering, struct error *err)
 	bool wanted = false;
 	for (size_t i = 0; i < image->target_count; i++) {
 		wanted |= image_target_is_open(&image->targets[i]);
-		if (is_served(&image->targets[i]))
+		if (is_served(&image->targets[i]) && image_target_takes(&image->targets[i], parcel->blob))
 			add_want(parcel, &image->targets[i], false);
 	}
 	if (!wanted) {

@@ -245,15 +245,32 @@ struct step {
 	bool begins; /* nothing is on its way yet: a run that is being stopped ends here */
 };
 
+/* IDX-5: what the index names and the source has not, where that is allowed. */
+static void warn_of_missing(const struct image *image)
+{
+	char name[24];
+	for (size_t i = 0; i < image->tree.manifest_count; i++) {
+		if (!image->tree.manifests[i].is_missing)
+			continue;
+		image->run->report.left_out.manifests++;
+		log_warning("%s: the source does not have its manifest %s: the index is copied without it", image->name,
+			digest_short(&image->tree.manifests[i].descriptor.digest, name));
+	}
+}
+
 static bool fetch_tree(struct image *image, struct error *err)
 {
 	const struct run_job *what = &image->job->what;
-	if (!tree_fetch(image->run, what->source, image->repository, &image->root, what->platforms,
-		    what->platform_count, &image->tree, err))
+	const struct tree_wishes wishes = {what->platforms, what->platform_count, what->keeps_sparse};
+	if (!tree_fetch(image->run, what->source, image->repository, &image->root, &wishes, &image->tree, err))
 		return false;
 	image->configs = memory_new(image->tree.manifest_count, sizeof(struct content *));
 	for (size_t i = 0; i < image->target_count; i++)
 		compare_written(&image->targets[i]);
+	if (image_is_open(image)) {
+		warn_of_missing(image);
+		image_find_foreign(image);
+	}
 	return true;
 }
 
@@ -436,6 +453,7 @@ void image_free(struct image *image)
 	for (size_t i = 0; image->configs && i < image->tree.manifest_count; i++)
 		content_release(image->run, image->configs[i]);
 	free(image->configs);
+	free(image->places);
 	tree_release(image->run, &image->tree);
 	descriptor_release(&image->root);
 	for (size_t i = 0; i < image->target_count; i++)

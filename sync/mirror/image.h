@@ -6,6 +6,13 @@
 
 #include "sync/mirror/internal.h"
 
+/* Where a blob is read from. */
+enum blob_place {
+	BLOB_AT_SOURCE,
+	BLOB_ELSEWHERE, /* at the URLs of its descriptor */
+	BLOB_NOWHERE,
+};
+
 struct image_target {
 	struct image *image;
 	struct endpoint *endpoint;
@@ -37,6 +44,7 @@ struct image {
 	struct image_target *targets;
 	size_t target_count;
 	struct tree tree;
+	enum blob_place *places;        /* beside tree.blobs; NULL: all are at the source */
 	const struct content **configs; /* beside tree.manifests: of image manifests, while layers are verified */
 	struct waitqueue news;          /* how its deliveries go: deliver.c */
 	bool check_begun;               /* once for all targets */
@@ -75,6 +83,16 @@ bool image_is_open(const struct image *image);
  * fails at a target is in its outcome. ERR_CANCELED only. Waits.
  */
 must_check bool image_deliver(struct image *image, struct error *err);
+
+/**
+ * foreign.c: find out which layers with URLs the source lacks, and what each target gets in their place: the layer from
+ * its URLs, nothing, or a failure in its outcome (BLB-14). Waits.
+ */
+void image_find_foreign(struct image *image);
+
+/** foreign.c, after image_find_foreign(): does that target get @blob (of tree.blobs), and from which source? */
+bool image_target_takes(const struct image_target *target, const struct descriptor *blob);
+struct endpoint *image_source_of(const struct image *image, const struct descriptor *blob);
 
 /**
  * check.c: compare what is known of each layer's diff_id with the image's own config (LYR-8, LYR-9). ERR_CORRUPT,

@@ -136,7 +136,8 @@ struct tree_manifest {
 	size_t length;
 	const struct content *content; /* NULL: rewritten */
 	char *rewritten;
-	unsigned depth; /* 0: the root; deeper than every index that names it */
+	bool is_missing; /* at the source, and that is allowed: nothing of it is known */
+	unsigned depth;  /* 0: the root; deeper than every index that names it */
 };
 
 struct tree {
@@ -149,14 +150,19 @@ struct tree {
 	int64_t bytes;          /* of the blobs */
 };
 
+struct tree_wishes {
+	const struct platform *platforms; /* to which the root, if it is an index, is rewritten */
+	size_t platform_count;            /* 0: as it is */
+	bool keeps_sparse;                /* children that the source does not have are left out (IDX-5) */
+};
+
 /**
- * Fetch everything below @root, verified. With @platforms the root, if it is an index, is rewritten to them, and
- * tree->manifests[0].descriptor is that of the rewritten one. The caller releases the tree, also after a failure.
- * ERR_CORRUPT, ERR_TOO_LARGE, ERR_NOT_FOUND: an index names a child that the source does not have (IDX-5).
+ * Fetch everything below @root, verified. Where it was rewritten, tree->manifests[0].descriptor is that of the
+ * rewritten one. The caller releases the tree, also after a failure. ERR_CORRUPT, ERR_TOO_LARGE, ERR_NOT_FOUND: indexes
+ * name children that the source does not have; they are listed.
  */
 must_check bool tree_fetch(struct run *run, struct endpoint *source, const char *repository,
-	const struct descriptor *root, const struct platform *platforms, size_t platform_count, struct tree *tree,
-	struct error *err);
+	const struct descriptor *root, const struct tree_wishes *wishes, struct tree *tree, struct error *err);
 void tree_release(struct run *run, struct tree *tree);
 
 /* --- blob.c: every blob once

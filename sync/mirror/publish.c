@@ -45,7 +45,8 @@ static bool put_level(struct image_target *target, unsigned depth, bool with_sub
 	group_init(&group, MANIFESTS_AT_ONCE / 2); /* PSH-11 */
 	for (size_t i = 0; i < tree->manifest_count && ok; i++) {
 		const struct tree_manifest *node = &tree->manifests[i];
-		if (node->depth != depth || !digest_is_empty(&node->manifest.subject.digest) != with_subject)
+		if (node->depth != depth || node->is_missing ||
+			!digest_is_empty(&node->manifest.subject.digest) != with_subject)
 			continue;
 		tasks[i] = (struct put_task){target, node};
 		ok = group_spawn(&group, put_task, &tasks[i], err);

@@ -67,6 +67,10 @@ struct report {
 		int64_t unique, downloaded, reread, uploaded, mounted, present, unproven;
 	} blobs;
 	struct {
+		int64_t layers;    /* of a target: not to be distributed, and not at the source (BLB-14) */
+		int64_t manifests; /* of an index: not at the source (IDX-5) */
+	} left_out;
+	struct {
 		int64_t downloaded, uploaded;
 	} bytes;
 	struct {

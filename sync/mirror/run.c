@@ -281,6 +281,8 @@ static bool add_entry(struct run *run, const struct config_repository *entry, st
 		.platforms = entry->platforms,
 		.platform_count = entry->platform_count,
 		.verify_layers = entry->verify == CONFIG_VERIFY_LAYERS,
+		.foreign = entry->foreign,
+		.keeps_sparse = entry->keeps_sparse,
 		.merge = entry->merge,
 	};
 	if (entry->target_count > TARGETS_MOST)

@@ -8,7 +8,10 @@
 #include "base/memory.h"
 #include "scheduler/loop.h"
 
+#include <stdio.h>
 #include <string.h>
+
+enum { MISSING_NAMED = 5 };
 
 struct fetch {
 	struct run *run;
@@ -96,9 +99,43 @@ static bool fetch_planned(struct fetch *fetches, size_t count, struct error *err
 	return ok;
 }
 
+/* T-36: all that is missing in one line, as far as it goes. */
+static void list_missing(const struct fetch *fetches, size_t count, struct error *err)
+{
+	char list[LIMIT_FOREIGN_TEXT] = "", name[24];
+	size_t missing = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (fetches[i].err.kind != ERR_NOT_FOUND)
+			continue;
+		size_t used = strlen(list);
+		if (missing++ < MISSING_NAMED)
+			snprintf(list + used, sizeof list - used, "%s%s", used > 0 ? ", " : "",
+				digest_short(&fetches[i].manifest->descriptor.digest, name));
+	}
+	if (missing > 1)
+		error_wrap(
+			err, "%zu manifests are missing: %s%s", missing, list, missing > MISSING_NAMED ? ", ..." : "");
+}
+
+/* What came of each: the first failure, and what is missing, which may be allowed. */
+static bool conclude_level(struct fetch *fetches, size_t count, bool keeps_sparse, struct error *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		bool missing = fetches[i].err.kind == ERR_NOT_FOUND;
+		fetches[i].manifest->is_missing = missing && keeps_sparse;
+		if (fetches[i].err.kind == ERR_NONE || (missing && keeps_sparse))
+			continue;
+		*err = fetches[i].err;
+		if (missing)
+			list_missing(fetches, count, err);
+		return false;
+	}
+	return true;
+}
+
 /* Fetch manifests [from, end) of the tree. */
 static bool fetch_level(struct run *run, struct endpoint *source, const char *repository, struct tree *tree,
-	size_t from, struct error *err)
+	size_t from, bool keeps_sparse, struct error *err)
 {
 	size_t count = tree->manifest_count - from;
 	struct fetch *fetches = memory_new(count, sizeof *fetches);
@@ -108,11 +145,7 @@ static bool fetch_level(struct run *run, struct endpoint *source, const char *re
 	/* MAN-13: a proxy cache may fetch it because it was asked. One pause for all, however many are missing. */
 	if (ok && any_not_found(fetches, count) && !endpoint_is_layout(source))
 		ok = task_sleep(PROXY_FETCHES_MS, err) && fetch_each(fetches, count, err);
-	for (size_t i = 0; i < count && ok; i++)
-		if (fetches[i].err.kind != ERR_NONE) {
-			*err = fetches[i].err;
-			ok = false;
-		}
+	ok = ok && conclude_level(fetches, count, keeps_sparse, err);
 	free(fetches);
 	return ok;
 }
@@ -281,7 +314,7 @@ static bool rewrite_root(
 }
 
 bool tree_fetch(struct run *run, struct endpoint *source, const char *repository, const struct descriptor *root,
-	const struct platform *platforms, size_t platform_count, struct tree *tree, struct error *err)
+	const struct tree_wishes *wishes, struct tree *tree, struct error *err)
 {
 	struct seen *seen = NULL;
 	bool ok = true;
@@ -290,9 +323,9 @@ bool tree_fetch(struct run *run, struct endpoint *source, const char *repository
 	for (size_t from = 0; ok && from < tree->manifest_count;) {
 		size_t to = tree->manifest_count;
 		unsigned depth = tree->manifests[from].depth;
-		ok = fetch_level(run, source, repository, tree, from, err);
-		if (ok && from == 0 && platform_count > 0 && tree->manifests[0].manifest.kind == MEDIA_INDEX)
-			ok = rewrite_root(run, tree, platforms, platform_count, err);
+		ok = fetch_level(run, source, repository, tree, from, wishes->keeps_sparse && from > 0, err);
+		if (ok && from == 0 && wishes->platform_count > 0 && tree->manifests[0].manifest.kind == MEDIA_INDEX)
+			ok = rewrite_root(run, tree, wishes->platforms, wishes->platform_count, err);
 		ok = ok && add_children(tree, &seen, from, to, depth + 1, err);
 		from = to;
 	}

@@ -78,9 +78,27 @@ static bool judge_reply(const struct http_exchange *exchange, const struct descr
 	return true;
 }
 
+/* Behind an error that the coding explains. Returns false. */
 static bool blob_reader_explain(const struct blob_reader *reader, struct error *err)
 {
 	return *reader->encoding ? error_wrap(err, "sent with Content-Encoding %s", reader->encoding) : false;
+}
+
+bool blob_reader_new(struct reply *reply, const struct descriptor *blob, int64_t offset, struct blob_reader **reader,
+	struct error *err)
+{
+	struct blob_reader *fresh = memory_new(1, sizeof *fresh);
+	read_encoding(reply->exchange, fresh->encoding, sizeof fresh->encoding);
+	if (!judge_reply(reply->exchange, blob, offset, &fresh->skip, err)) {
+		blob_reader_explain(fresh, err);
+		free(fresh);
+		return false;
+	}
+	fresh->exchange = reply->exchange;
+	fresh->left = blob->size - offset;
+	reply->exchange = NULL;
+	*reader = fresh;
+	return true;
 }
 
 static bool ask(struct registry *registry, const char *repository, const struct descriptor *blob, int64_t offset,
@@ -116,7 +134,6 @@ bool registry_blob_open(struct registry *registry, const char *repository, const
 	int64_t offset, struct blob_reader **reader, struct error *err)
 {
 	auto_reply struct reply reply = {0};
-	int64_t skip;
 	if (!ask(registry, repository, blob, offset, &reply, err))
 		return false;
 	bool ranged = offset > 0 && !has_no_such_range(&reply, blob, offset);
@@ -128,19 +145,7 @@ bool registry_blob_open(struct registry *registry, const char *repository, const
 	int status = reply_status(&reply);
 	if (status != 200 && (status != 206 || !ranged))
 		return reply_refused(registry, &reply, err);
-	struct blob_reader *fresh = memory_new(1, sizeof *fresh);
-	read_encoding(reply.exchange, fresh->encoding, sizeof fresh->encoding);
-	if (!judge_reply(reply.exchange, blob, offset, &skip, err)) {
-		blob_reader_explain(fresh, err);
-		free(fresh);
-		return false;
-	}
-	fresh->exchange = reply.exchange;
-	fresh->skip = skip;
-	fresh->left = blob->size - offset;
-	reply.exchange = NULL;
-	*reader = fresh;
-	return true;
+	return blob_reader_new(&reply, blob, offset, reader, err);
 }
 
 bool blob_reader_starts_over(const struct blob_reader *reader)
@@ -157,10 +162,11 @@ static bool read_some(struct blob_reader *reader, void *bytes, size_t capacity, 
 {
 	if (!http_read(reader->exchange, bytes, capacity, got, err))
 		return false;
-	if (*got == 0)
-		return error_set(err, ERR_UNAVAILABLE, "%s: ended %" PRId64 " bytes early", http_what(reader->exchange),
-			reader->skip + reader->left);
-	return true;
+	if (*got > 0)
+		return true;
+	error_set(err, ERR_UNAVAILABLE, "%s: ended %" PRId64 " bytes early", http_what(reader->exchange),
+		reader->skip + reader->left);
+	return blob_reader_explain(reader, err);
 }
 
 static bool skip_what_was_not_asked_for(struct blob_reader *reader, void *bytes, size_t capacity, struct error *err)
@@ -181,14 +187,16 @@ static bool finish(struct blob_reader *reader, struct error *err)
 	size_t got;
 	if (!http_read(reader->exchange, &more, 1, &got, err))
 		return false;
-	if (got > 0)
-		return error_set(err, ERR_CORRUPT, "%s: more bytes than the blob has", http_what(reader->exchange));
+	if (got > 0) {
+		error_set(err, ERR_CORRUPT, "%s: more bytes than the blob has", http_what(reader->exchange));
+		return blob_reader_explain(reader, err);
+	}
 	http_close(reader->exchange);
 	reader->exchange = NULL;
 	return true;
 }
 
-static bool read_next(struct blob_reader *reader, void *bytes, size_t capacity, size_t *got, struct error *err)
+bool blob_reader_read(struct blob_reader *reader, void *bytes, size_t capacity, size_t *got, struct error *err)
 {
 	*got = 0;
 	if (!reader->exchange)
@@ -200,11 +208,6 @@ static bool read_next(struct blob_reader *reader, void *bytes, size_t capacity, 
 		return false;
 	reader->left -= (int64_t)*got;
 	return reader->left > 0 || finish(reader, err);
-}
-
-bool blob_reader_read(struct blob_reader *reader, void *bytes, size_t capacity, size_t *got, struct error *err)
-{
-	return read_next(reader, bytes, capacity, got, err) || blob_reader_explain(reader, err);
 }
 
 const char *blob_reader_encoding(const struct blob_reader *reader)

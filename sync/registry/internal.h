@@ -151,6 +151,13 @@ bool reply_refused(const struct registry *registry, const struct reply *reply, s
 /** The same where we write: a 404 there is a refusal (UPL-28), and no word about what we look for. */
 bool reply_write_refused(const struct registry *registry, const struct reply *reply, struct error *err);
 
+/**
+ * A reader of the body of @reply, a 200, or a 206 from @offset on; takes its exchange. ERR_CORRUPT, ERR_PROTOCOL: it is
+ * announced as something else (BLB-2, BLB-5).
+ */
+must_check bool blob_reader_new(struct reply *reply, const struct descriptor *blob, int64_t offset,
+	struct blob_reader **reader, struct error *err);
+
 /* --- when we may ask (pacing.c) --------------------------------------------------------------------------------- */
 
 struct turn {

@@ -175,6 +175,15 @@ struct blob_reader;
  */
 must_check bool registry_blob_open(struct registry *registry, const char *repository, const struct descriptor *blob,
 	int64_t offset, struct blob_reader **reader, struct error *err);
+
+/**
+ * GET from the URLs of @blob's descriptor, in their order, as far as this registry may send us there; without
+ * credentials (BLB-14, T-16). The registry has been asked for something before. One attempt at each. ERR_NOT_FOUND:
+ * none has it; ERR_REFUSED: the last may not be asked; else as registry_blob_open().
+ */
+must_check bool registry_foreign_open(struct registry *registry, const struct descriptor *blob, int64_t offset,
+	struct blob_reader **reader, struct error *err);
+
 must_check bool blob_reader_read(
 	struct blob_reader *reader, void *bytes, size_t capacity, size_t *got, struct error *err);
 /** Just opened: will it read again, and throw away, what is before the offset? */
