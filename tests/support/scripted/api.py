@@ -212,9 +212,9 @@ class Api:
     def _refuse_children(self, request, document):
         repository = self.store.repository(request.repo)
         config = document.get("config")
-        blobs = [*document.get("layers", []), *document.get("blobs", []), *([config] if config else [])]
+        blobs = [*(document.get("layers") or []), *(document.get("blobs") or []), *([config] if config else [])]
         missing = [blob["digest"] for blob in blobs if blob["digest"] not in repository.blobs and not blob.get("urls")]
-        missing += [child["digest"] for child in document.get("manifests", [])
+        missing += [child["digest"] for child in document.get("manifests") or []
                     if child["digest"] not in repository.manifests and child["digest"] not in repository.blobs]
         if self.habits.needs_subject and "subject" in document:
             missing += [] if document["subject"]["digest"] in repository.manifests else [document["subject"]["digest"]]

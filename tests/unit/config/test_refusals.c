@@ -76,7 +76,7 @@ static void an_unknown_key_is_told_with_the_nearest(void **state)
 			"4:27: unknown key \"alow\"; did you mean \"allow\"?\n"},
 		{LIST "- a.io/x: {}\n",
 			"4:3: \"source\" is missing\n4:3: unknown key \"a.io/x\"; the keys here are source, "
-			"target, targets, tags, platforms, verify, merge, names\n"},
+			"target, targets, tags, platforms, verify, foreign, sparse, merge, names\n"},
 	};
 	refuse_all(rows, array_count(rows));
 }
