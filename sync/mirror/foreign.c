@@ -97,6 +97,8 @@ static void settle(struct image *image, size_t position)
 
 void image_find_foreign(struct image *image)
 {
+	free(image->places); /* of what was looked at before */
+	image->places = NULL;
 	for (size_t i = 0; i < image->tree.blob_count; i++) {
 		const struct descriptor *blob = &image->tree.blobs[i];
 		if (blob->url_count == 0 || blob->data)

@@ -130,7 +130,7 @@ static void verify_task(void *argument)
 /* A small blob takes no more than it fills. */
 static size_t chunks_of(const struct descriptor *blob)
 {
-	int64_t chunks = (blob->size + CHUNK_BYTES - 1) / CHUNK_BYTES;
+	int64_t chunks = blob->size / CHUNK_BYTES + (blob->size % CHUNK_BYTES > 0); /* it may claim 2^63 - 1 (T-32) */
 	return chunks > TRANSFER_CHUNKS ? TRANSFER_CHUNKS : chunks > 0 ? (size_t)chunks : 1;
 }
 

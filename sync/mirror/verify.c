@@ -199,6 +199,13 @@ static void blob_task(void *argument)
 	bool is_config;
 	if (look_at_config(image, task->blob, &is_config, &err) && (is_config || look_at_blob(image, task->blob, &err)))
 		return;
+	if (err.kind == ERR_NOT_FOUND && task->blob->url_count > 0 &&
+		media_is_nondistributable(task->blob->media_type)) {
+		image->run->report.left_out.layers++; /* BLB-14: an image is whole without it */
+		log_debug("%s: layer %s may not be distributed, and is not there", image->name,
+			digest_short(&task->blob->digest, name));
+		return;
+	}
 	error_wrap(&err, "blob %s", digest_short(&task->blob->digest, name));
 	find(task->look, "blob", &task->blob->digest, &err);
 }
@@ -251,7 +258,8 @@ static void look_at_image(struct look *look)
 		find(look, "manifest", NULL, &err);
 		return;
 	}
-	if (!tree_fetch(image->run, place(image), image->repository, &image->root, NULL, 0, &image->tree, &err)) {
+	const struct tree_wishes as_it_is = {0};
+	if (!tree_fetch(image->run, place(image), image->repository, &image->root, &as_it_is, &image->tree, &err)) {
 		find(look, "manifest", NULL, &err);
 		return;
 	}

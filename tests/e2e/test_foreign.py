@@ -244,3 +244,15 @@ repos: [{{source: '{source.address}/{repo}:absent', target: '{source.address}/x'
 """)
     dray.sync(config).expect(4)
     assert json.loads(dray.sync(config).stdout)["left_out"]["manifests"] == 0
+
+
+# covers: BLB-14, LYR-14
+def test_image_is_whole_without_what_may_not_be_distributed(stack, repo, tmp_path):
+    case = Case(stack, repo, tmp_path).lose_it()
+    case.sync("skip").expect(0)
+    for place in (f"{case.target.address}/{repo}:1", f"oci:{case.layout}"):
+        for options in ([], ["--deep"]):
+            result = dray.run("verify", "--json", *options, place, cwd=tmp_path).expect(0)
+            assert result.report["left_out"]["layers"] == 1 and result.report["failures"] == []
+    case.target.store.repository(repo).blobs.discard(case.own.digest)
+    dray.run("verify", f"{case.target.address}/{repo}:1", cwd=tmp_path).expect(4).says(case.own.digest[:19])

@@ -251,5 +251,5 @@ def check_layout(directory):
         assert path.stat().st_size == entry["size"], f"{path} is not as long as {entry}"
         if entry["mediaType"] in (MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_LIST):
             manifest = json.loads(path.read_bytes())
-            todo += manifest.get("manifests", []) + manifest.get("layers", [])
+            todo += (manifest.get("manifests") or []) + (manifest.get("layers") or [])
             todo += [manifest["config"]] if "config" in manifest else []

@@ -1,4 +1,5 @@
 """What must be so of every request that a client sends to registries, whatever the test is about."""
+# covers: MAN-15, MAN-16, MAN-17, MAN-22
 
 
 _OTHERS = ("skopeo/", "containers/", "Python", "umoci")  # and http.client, which says nothing
