@@ -12,7 +12,27 @@
 
 #define UNTIL ", until "
 
-enum { LINE_MAX_BYTES = 96 };
+enum { LINE_MAX_BYTES = 160 };
+
+/* How the state stands: its size, and when it was last written. "" if that cannot be seen. */
+static void see(const char *state_path, char out[64])
+{
+	struct stat status;
+	out[0] = '\0';
+	if (stat(state_path, &status) == 0)
+		snprintf(out, 64, " with %lld bytes of %lld.%09ld\n", (long long)status.st_size,
+			(long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+}
+
+/* Did who had the state close it, and has nobody touched it since? */
+static bool is_as_closed(const char *line, const char *state_path)
+{
+	char seen[64];
+	see(state_path, seen);
+	const char *until = strstr(line, UNTIL);
+	const char *with = until ? strstr(until, " with ") : NULL;
+	return with && strcmp(with, seen) == 0;
+}
 
 bool state_lock_take(const char *state_path, struct state_lock *lock, struct error *err)
 {
@@ -28,7 +48,7 @@ bool state_lock_take(const char *state_path, struct state_lock *lock, struct err
 		return false;
 	}
 	line[length] = '\0';
-	*lock = (struct state_lock){.fd = fd, .was_signed = length > 0, .was_closed = strstr(line, UNTIL) != NULL};
+	*lock = (struct state_lock){.fd = fd, .was_signed = length > 0, .was_closed = is_as_closed(line, state_path)};
 	return true;
 }
 
@@ -53,11 +73,12 @@ bool state_lock_sign(struct state_lock *lock, struct error *err)
 	return fsync(lock->fd) == 0 || error_errno(err, "lock file: fsync");
 }
 
-void state_lock_close(struct state_lock *lock)
+void state_lock_close(struct state_lock *lock, const char *state_path)
 {
-	char text[LINE_MAX_BYTES], when[32];
-	int length = snprintf(text, sizeof text, UNTIL "%s\n", now(when));
-	if (lock->length > 0)
+	char text[LINE_MAX_BYTES], when[32], seen[64];
+	see(state_path, seen);
+	int length = snprintf(text, sizeof text, UNTIL "%s%s", now(when), seen);
+	if (lock->length > 0 && seen[0])
 		(void)!pwrite(lock->fd, text, (size_t)length, lock->length - 1);
 }
 

@@ -13,7 +13,7 @@
 struct state_lock {
 	int fd;
 	bool was_signed; /* a run of ours had this state before */
-	bool was_closed; /* and closed it */
+	bool was_closed; /* and closed it, and nobody has written to it since */
 	int length;      /* of our line */
 };
 
@@ -23,8 +23,11 @@ must_check bool state_lock_take(const char *state_path, struct state_lock *lock,
 /** Write our name, on the disk before this returns. ERR_IO. */
 must_check bool state_lock_sign(struct state_lock *lock, struct error *err);
 
-/** Add to our line that all is well. Need not be on the disk: without it, the next run looks closer. */
-void state_lock_close(struct state_lock *lock);
+/**
+ * Add to our line that all is well with the state, its size and the time of its last change. Need not be on the disk:
+ * without it, or when the state is another by then, the next run looks closer.
+ */
+void state_lock_close(struct state_lock *lock, const char *state_path);
 
 void state_lock_release(struct state_lock *lock);
 

@@ -9,8 +9,8 @@
  *  5. A schema step and its number are one transaction: there is no file between two versions.
  *  6. Nothing is deleted that could be somebody's: a damaged file of ours is renamed, a foreign one refused.
  *  7. Every value is bound, never part of a statement's text (T-67).
- *  8. Who closed the file says so in PATH.lock, unless the file was found damaged; without that, the next one checks
- *     it before it is used.
+ *  8. Who closed the file says so in PATH.lock, with its size and the time of its last change, unless the file was
+ * found damaged; without that, or if somebody has written to it since, the next one checks it before it is used.
  *
  * What a crash leaves
  *  - before the lock file is signed: an empty file at most; the next run starts with it.
@@ -182,8 +182,9 @@ static enum verdict configure(struct database *database, struct error *err)
 }
 
 /*
- * After an end that was none: 2 ms for each MiB, and no run works for hours on a state that cannot take its records.
- * What rots between two runs that end well is found where it is read, and then that run does not end well.
+ * After an end that was none, or when the file was written to by somebody else: 2 ms for each MiB, and no run works for
+ * hours on a state that cannot take its records. What rots on the disk between two runs that end well is found where it
+ * is read, and then that run does not end well.
  */
 static enum verdict check(struct database *database, struct error *err)
 {
@@ -368,7 +369,7 @@ void database_close(struct database *database)
 		return;
 	close_connection(database);
 	if (database->is_open && !database->is_damaged)
-		state_lock_close(&database->lock);
+		state_lock_close(&database->lock, database->path);
 	state_lock_release(&database->lock);
 	free(database->path);
 	free(database);

@@ -264,7 +264,6 @@ static void damage_and_open(off_t at, const void *bytes, size_t length, const ch
 {
 	in_real_loop(record_one_location, NULL);
 	overwrite(path, at, bytes, length);
-	forget_the_end();
 	expect_moved_aside(why);
 }
 
@@ -278,8 +277,29 @@ static void a_damaged_file_is_moved_aside(void **state)
 	damage_and_open(60, "\0\0\0\0", 4, "ours, without a version");
 	in_real_loop(record_one_location, NULL);
 	assert_int_equal(truncate(path, 4096), 0);
-	forget_the_end();
 	expect_moved_aside("pages are missing");
+}
+
+/* As a disk forgets: the file's times say nothing of it. */
+static void rot_locations(void)
+{
+	sqlite3 *connection = look_at(path);
+	auto_free char *page = query(connection, "SELECT rootpage FROM sqlite_schema WHERE name = 'location'");
+	sqlite3_close(connection);
+	struct stat before;
+	assert_int_equal(stat(path, &before), 0);
+	overwrite(path, 4096 * (strtol(page, NULL, 10) - 1), zeros, sizeof zeros);
+	assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[]){before.st_atim, before.st_mtim}, 0), 0);
+}
+
+/* covers: T-63 */
+static void rot_is_found_at_once_after_an_end_that_was_none(void **state)
+{
+	(void)state;
+	in_real_loop(record_one_location, NULL);
+	rot_locations();
+	forget_the_end();
+	expect_moved_aside("a tree is gone, and nothing says when");
 }
 
 static void record_on_damage(void *argument)
@@ -305,7 +325,7 @@ static void look_for_a_location(void *argument)
 }
 
 /* covers: T-63 */
-static void damage_after_a_good_end_is_found_by_who_meets_it(void **state)
+static void rot_after_a_good_end_is_found_by_who_meets_it(void **state)
 {
 	static const struct {
 		void (*meet)(void *argument);
@@ -314,10 +334,7 @@ static void damage_after_a_good_end_is_found_by_who_meets_it(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		in_real_loop(record_one_location, NULL);
-		sqlite3 *connection = look_at(path);
-		auto_free char *page = query(connection, "SELECT rootpage FROM sqlite_schema WHERE name = 'location'");
-		sqlite3_close(connection);
-		overwrite(path, 4096 * (strtol(page, NULL, 10) - 1), zeros, sizeof zeros);
+		rot_locations();
 		in_real_loop(rows[i].meet, NULL);
 		expect_moved_aside(rows[i].why);
 	}
@@ -563,7 +580,8 @@ int main(int argc, char **argv)
 		store_test(a_damaged_file_is_moved_aside),
 		store_test(a_file_without_our_tables_is_moved_aside),
 		store_test(a_damaged_file_keeps_its_journal),
-		store_test(damage_after_a_good_end_is_found_by_who_meets_it),
+		store_test(rot_is_found_at_once_after_an_end_that_was_none),
+		store_test(rot_after_a_good_end_is_found_by_who_meets_it),
 		store_test(the_file_is_checked_after_an_end_that_was_none),
 		store_test(random_damage_never_crashes),
 		store_test(a_file_that_is_not_ours_is_left_alone),
