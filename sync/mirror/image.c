@@ -544,6 +544,7 @@ struct image *image_new(struct job *job, const char *repository, const char *ref
 	image->reference = memory_text(reference);
 	image->name = endpoint_reference(job->what.source, repository, reference);
 	image->targets = memory_new(job->what.target_count, sizeof *image->targets);
+	list_init(&image->in_flight);
 	waitqueue_init(&image->news);
 	latch_init(&image->checked);
 	for (size_t i = 0; i < job->what.target_count; i++)
@@ -561,7 +562,6 @@ bool image_start(struct job *job, const char *repository, const char *reference,
 	for (size_t i = 0; i < image->target_count; i++)
 		warn_of_long_name(job, &image->targets[i]);
 	job->run->images_found++;
-	list_init(&image->in_flight);
 	if (!image_admit(job, err) || !group_spawn(&job->run->images, image_task, image, err)) {
 		image_free(image);
 		return false;
