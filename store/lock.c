@@ -2,9 +2,11 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/str.h"
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -93,10 +95,9 @@ void state_lock_release(struct state_lock *lock)
 static bool kernel_has_lock(const char *holder, unsigned long long inode)
 {
 	char line[256], by[32], on[32];
-	long pid;
-	if (sscanf(holder, "pid %ld,", &pid) != 1)
+	if (!str_starts_with(holder, "pid "))
 		return false;
-	snprintf(by, sizeof by, " WRITE %ld ", pid);
+	snprintf(by, sizeof by, " WRITE %ld ", strtol(holder + strlen("pid "), NULL, 10));
 	snprintf(on, sizeof on, ":%llu ", inode);
 	FILE *locks = fopen("/proc/locks", "re");
 	bool found = false;

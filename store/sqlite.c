@@ -416,7 +416,7 @@ static int run_operation(struct database *database, struct operation *operation)
 	operation->answer = NULL;
 	int code = step(database, statement, operation);
 	operation->failed = code != SQLITE_OK;
-	if (operation->kind == OPERATION_RUN_BEGIN && !operation->failed)
+	if (operation->kind == OPERATION_RUN_BEGIN && operation->answer)
 		database->run_id = strtoll(operation->answer, NULL, 10);
 	if (operation->failed)
 		note_failure(database);

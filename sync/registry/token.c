@@ -58,26 +58,33 @@ static bool read_reply(const json_t *document, const char **token, int64_t *life
 	return true;
 }
 
+/* "Z", or how far a clock there is ahead: "+01:00". */
+static bool read_zone(const char *text, int64_t *ahead_s)
+{
+	struct tm zone = {0};
+	*ahead_s = 0;
+	if (str_is(text, "Z") || str_is(text, "z"))
+		return true;
+	if (*text != '+' && *text != '-')
+		return false;
+	const char *end = strptime(text + 1, "%H:%M", &zone);
+	*ahead_s = (*text == '+' ? INT64_C(60) : -INT64_C(60)) * (zone.tm_hour * 60 + zone.tm_min);
+	return end && *end == '\0';
+}
+
 /* RFC 3339, as seconds since 1970. */
 static bool read_time(const char *text, int64_t *time_s)
 {
 	struct tm date = {0};
-	int hours = 0, minutes = 0, end = 0;
+	int64_t ahead_s = 0;
 	const char *p = strptime(text, "%Y-%m-%dT%H:%M:%S", &date);
 	if (!p)
 		return false;
 	if (*p == '.')
 		p += 1 + strspn(p + 1, "0123456789");
-	bool ahead = *p == '+';
-	if (ahead || *p == '-') {
-		if (sscanf(p + 1, "%2d:%2d%n", &hours, &minutes, &end) != 2)
-			return false;
-		p += end;
-	} else if (*p != 'Z' && *p != 'z')
+	if (!read_zone(p, &ahead_s))
 		return false;
-	if (p[1] != '\0')
-		return false;
-	*time_s = (int64_t)timegm(&date) - (ahead ? 1 : -1) * (hours * 3600 + minutes * 60);
+	*time_s = (int64_t)timegm(&date) - ahead_s;
 	return true;
 }
 

@@ -22,7 +22,7 @@ static size_t unescape(char *line)
 		if (*p != '\\') {
 			line[length++] = *p++;
 		} else if (p[1] == 'x' && hex(p[2]) >= 0 && hex(p[3]) >= 0) {
-			line[length++] = (char)(hex(p[2]) << 4 | hex(p[3]));
+			line[length++] = (char)(hex(p[2]) * 16 + hex(p[3]));
 			p += 4;
 		} else {
 			const char *name = p[1] ? strchr(names, p[1]) : NULL;
@@ -41,7 +41,7 @@ int main(int argc, char **argv)
 	char *line = NULL;
 	size_t capacity = 0, count = 0;
 	must(file);
-	for (ssize_t length; (length = getline(&line, &capacity, file)) > 0;) {
+	while (getline(&line, &capacity, file) > 0) {
 		if (line[0] == '#')
 			continue;
 		line[strcspn(line, "\n")] = '\0';

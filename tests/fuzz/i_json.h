@@ -128,9 +128,9 @@ static inline bool i_json_utf8(struct i_json *json, struct i_json_text *text)
 		   : c >= 0xe0 && c <= 0xef ? 2
 		   : c >= 0xf0 && c <= 0xf4 ? 3
 					    : -1;
-	unsigned point = c & (more == 0 ? 0x7fU : 0x3fU >> more);
 	if (more < 0 || c < 0x20)
 		return false;
+	unsigned point = c & (more == 0 ? 0x7fU : 0x3fU >> more);
 	for (int i = 0; i < more; i++, json->at++) {
 		if (json->at == json->end || (*json->at & 0xc0) != 0x80)
 			return false;
