@@ -79,12 +79,23 @@ static bool on_header(void *context, const char *name, size_t name_length, const
 	return headers_add(&hop->headers, name, name_length, value, value_length, &hop->failure);
 }
 
+/* Of our pauses; @paused says which. */
+static void resume(struct hop *hop, bool *paused)
+{
+	if (!*paused || hop->ended)
+		return;
+	*paused = false;
+	hop->transport->resume(hop->stream);
+}
+
 static void on_head(void *context)
 {
 	struct hop *hop = context;
 	hop->answered = true;
 	progress(hop);
 	wake(hop);
+	/* libcurl sends no more of a body that was refused, but while that is paused it does not end either. */
+	resume(hop, &hop->take_paused);
 }
 
 static void count_received(struct hop *hop, size_t length)
@@ -332,10 +343,8 @@ bool hop_write(struct hop *hop, const void *bytes, size_t length, struct error *
 	hop->lent_length = length;
 	hop->lent_taken = 0;
 	hop->lent_at = hop->taken_bytes;
-	if (hop->take_paused && length > 0) {
-		hop->take_paused = false;
-		hop->transport->resume(hop->stream);
-	}
+	if (length > 0)
+		resume(hop, &hop->take_paused);
 	bool waited = wait_until(hop, is_taken, err);
 	bool taken = hop->lent_taken == length;
 	hop->lent = NULL;
@@ -360,14 +369,6 @@ static bool take_spilt(struct hop *hop, void *bytes, size_t capacity, size_t *go
 	return true;
 }
 
-static void resume_body(struct hop *hop)
-{
-	if (!hop->body_paused || hop->ended)
-		return;
-	hop->body_paused = false;
-	hop->transport->resume(hop->stream);
-}
-
 static bool has_bytes(const struct hop *hop)
 {
 	return hop->into_length > 0 || hop->ended;
@@ -380,7 +381,7 @@ bool hop_read(struct hop *hop, void *bytes, size_t capacity, size_t *got, struct
 	hop->into = bytes;
 	hop->into_capacity = capacity;
 	hop->into_length = 0;
-	resume_body(hop);
+	resume(hop, &hop->body_paused);
 	bool waited = wait_until(hop, has_bytes, err);
 	size_t length = hop->into_length;
 	hop->into = NULL;
@@ -401,7 +402,7 @@ static bool is_discarded(const struct hop *hop)
 bool hop_discard(struct hop *hop, struct error *err)
 {
 	hop->discard = true;
-	resume_body(hop);
+	resume(hop, &hop->body_paused);
 	if (!wait_until(hop, is_discarded, NULL) && hop->failure.kind == ERR_CANCELED)
 		return tell_failure(hop, err);
 	drop_stream(hop);

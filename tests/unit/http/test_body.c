@@ -226,6 +226,31 @@ static void a_server_that_says_no_early_stops_the_upload(void **state)
 	tell(early_reply, reply_bodies, NULL);
 }
 
+/* A source that stalls has the upload paused when the reply comes. */
+static void early_reply_to_a_pause(struct story *story)
+{
+	auto_free char *url = url_at(&story->server, "/too-large");
+	auto_free unsigned char *bytes = pattern(1000);
+	auto_exchange struct http_exchange *exchange = open_upload(story, url, 1000 * MIB_BYTES);
+	struct error err;
+	int64_t start_ms = loop_now_ms();
+	assert_true(http_write(exchange, bytes, 1000, &err));
+	assert_true(http_reply(exchange, &err));
+	assert_int_equal(http_status(exchange), 413);
+	assert_body(exchange, "big\n");
+	assert_true(loop_now_ms() - start_ms < 10000);
+}
+
+static void a_no_ends_an_upload_that_is_paused(void **state)
+{
+	(void)state;
+	const struct http_settings settings = {.connect_timeout_ms = 20000,
+		.first_byte_timeout_ms = 20000,
+		.stall_timeout_ms = 20000,
+		.commit_timeout_ms = 20000};
+	tell(early_reply_to_a_pause, reply_bodies, &settings);
+}
+
 static void cut_upload(struct story *story)
 {
 	auto_free char *url = url_at(&story->server, "/hang-up");
@@ -467,6 +492,7 @@ int main(void)
 		cmocka_unit_test(a_body_above_the_cap_is_too_large),
 		cmocka_unit_test(an_upload_arrives_byte_for_byte),
 		cmocka_unit_test(a_server_that_says_no_early_stops_the_upload),
+		cmocka_unit_test(a_no_ends_an_upload_that_is_paused),
 		cmocka_unit_test(an_upload_that_is_cut_fails),
 		cmocka_unit_test(handles_are_used_again_for_anything),
 		cmocka_unit_test(silence_ends_by_our_clocks),
