@@ -48,9 +48,10 @@ struct layout {
 	struct pending *pending; /* names put, not yet in index.json; sorted by identity */
 	size_t pending_count, pending_capacity;
 	uint64_t put_count;     /* names put so far */
-	uint64_t tried_count;   /* of which so many were in the last write, */
-	uint64_t written_count; /* and so many are durable */
-	struct error failure;   /* why the last write failed */
+	uint64_t written_count; /* of which so many are durable, */
+	uint64_t failed_count;  /* and so many were in the last write that failed, */
+	uint64_t failures;      /* which was the how-manieth */
+	struct error failure;   /* why it failed */
 	struct error broken;    /* a directory could not be synced: what is durable is unknown from now on (T-56) */
 	bool writing;
 	struct waitqueue written;

@@ -168,18 +168,21 @@ static void drop_written(struct layout *layout, uint64_t last)
 	layout->pending_count = kept;
 }
 
-static void conclude(struct layout *layout, struct write_job *job, bool ok, const struct error *err)
+/* The names up to the @last-th were to be written. A writer that was stopped says nothing of whether they can be. */
+static void conclude(struct layout *layout, struct write_job *job, uint64_t last, bool ok, const struct error *err)
 {
 	if (job->index)
 		layout_set_index(layout, job->index);
 	if (ok) {
-		layout->written_count = layout->tried_count;
-		drop_written(layout, layout->tried_count);
-	} else {
+		layout->written_count = last;
+		drop_written(layout, last);
+	} else if (err->kind != ERR_CANCELED) {
 		layout->failure = *err;
-		if (job->sync_failed)
-			layout->broken = *err;
+		layout->failed_count = last;
+		layout->failures++;
 	}
+	if (job->sync_failed)
+		layout->broken = *err;
 	for (size_t i = 0; i < job->count; i++)
 		descriptor_release(&job->entries[i]);
 	free(job->entries);
@@ -191,15 +194,12 @@ static bool write_batch(struct layout *layout, bool always, struct error *err)
 	struct error why;
 	collect(layout, &job);
 	int64_t start_ms = loop_now_ms();
-	uint64_t tried_before = layout->tried_count;
-	layout->tried_count = layout->put_count;
+	uint64_t last = layout->put_count;
 	bool ok = always ? layout_run_always(layout, &job, write_index, &why)
 			 : layout_run(layout, &job, write_index, &why);
-	if (!ok && why.kind == ERR_CANCELED)
-		layout->tried_count = tried_before;
 	int64_t end_ms = loop_now_ms();
 	layout->next_write_ms = end_ms + PAUSE_FACTOR * (end_ms - start_ms - job.locked_out_ms);
-	conclude(layout, &job, ok, &why);
+	conclude(layout, &job, last, ok, &why);
 	if (!ok)
 		*err = why;
 	return ok;
@@ -228,10 +228,10 @@ bool layout_flush(struct layout *layout, struct error *err)
 		}
 		if (!layout->writing)
 			return write_in_turn(layout, err);
-		uint64_t tried = layout->tried_count;
+		uint64_t failures = layout->failures;
 		if (!waitqueue_wait(&layout->written, err))
 			return false;
-		if (layout->written_count < wanted && layout->tried_count >= wanted && tried < wanted) {
+		if (layout->written_count < wanted && layout->failures > failures && layout->failed_count >= wanted) {
 			*err = layout->failure;
 			return false;
 		}

@@ -241,6 +241,35 @@ static void many_flushes_share_few_writes(void **state)
 	in_loop(share, NULL);
 }
 
+static void overtake(void *unused)
+{
+	enum { TASKS = 6 };
+	static struct waiter waiters[TASKS];
+	struct group group;
+	struct endpoint *target = open_target(false);
+	(void)unused;
+	group_init(&group, TASKS);
+	for (unsigned i = 0; i < TASKS; i++) {
+		waiters[i] = (struct waiter){target, i, false, {0}};
+		assert_true(group_spawn(&group, put_and_flush, &waiters[i], NULL));
+	}
+	group_wait(&group);
+	for (size_t i = 0; i < TASKS; i++)
+		assert_true(waiters[i].ok);
+	endpoint_free(target);
+}
+
+/* Who is woken by one write may find the next one on its way, which has not failed because it has not ended. */
+static void a_write_that_has_not_ended_has_not_failed(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		struct loop *loop = loop_new_virtual(seed);
+		loop_run(loop, overtake, NULL);
+		loop_free(loop);
+	}
+}
+
 static void pace(void *unused)
 {
 	struct endpoint *target = open_target(false);
@@ -350,6 +379,7 @@ int main(void)
 		test(a_name_that_stands_there_twice_is_put_right),
 		test(a_name_that_only_containerd_reads_becomes_ours),
 		test(many_flushes_share_few_writes),
+		test(a_write_that_has_not_ended_has_not_failed),
 		test(writing_costs_a_tenth_of_the_time_at_most),
 		test(what_a_stopped_run_put_is_written_at_the_close),
 		test(a_write_waits_for_the_lock_of_another),
