@@ -51,6 +51,8 @@ def main():
         print(f"{section:5} {SECTIONS[section] - len(missing):3} of {SECTIONS[section]:2}", *missing)
     for name, why in NOT_HERE.items():
         print(f"{name} cannot be tested here: {why}")
+    missing = [f"T-{n}" for n in range(1, THREATS + 1) if f"T-{n}" not in found]
+    print("no test for the threats", *missing)
     tested = sum(name in found for name in testable)
     print(f"{tested} of {len(testable)} requirements that can be tested here have a test ({len(every)} in all), "
           f"and {sum(name.startswith('T-') for name in found)} of {THREATS} threats")

@@ -68,3 +68,28 @@ def test_unchanged_tags_cost_no_manifest_get(field, tmp_path):
     assert first == len(source.images) and source.count("GET manifest") == 0
     assert source.count("HEAD manifest") == len(source.images)
     assert report["quotas"][source.address] == {"limit": 100, "remaining": 100, "window_s": 21600}
+
+
+# covers: ERR-8, T-7
+def test_other_hosts_go_on_during_a_pause(field, repo, tmp_path):
+    """More images of the paused host than there are places (32), listed first; the other host's are done meanwhile."""
+    source, target = field
+    with scripted.Registry() as other:
+        images_there = {f"o{n}": images.Image([images.Layer(f"{repo} other {n}", 500)]) for n in range(10)}
+        for tag, image in images_there.items():
+            other.push("team/app", tag, image)
+        refused = []
+
+        def refuse(request, response):
+            refused.append(time.monotonic())
+            return limit([("Retry-After", "4")])(request, response)
+
+        source.on("HEAD manifest", refuse, nth=1)
+        config = dray.write_config(tmp_path / "c.yaml", "repos:\n"
+                                   f"  - {{source: {source.address}/team/app, target: {target.address}/m}}\n"
+                                   f"  - {{source: {other.address}/team/app, target: {target.address}/o}}\n")
+        dray.sync(config).expect(0)
+        tagged = [request.when for request in target.requests if request.method == "PUT" and "/v2/o/manifests/o" in request.path]
+        assert len(tagged) == len(images_there) and max(tagged) < refused[0] + 4
+        assert target.tags("m") == {tag: image.digest for tag, image in source.images.items()}
+        assert target.tags("o") == {tag: image.digest for tag, image in images_there.items()}
