@@ -38,6 +38,11 @@ static int retry(const struct arguments *arguments, const struct config *config,
 		.add_jobs = add_jobs,
 		.context = history,
 	};
+	if (history->run.finished_ms == 0 && history->held && history->job_count == 0) {
+		log_error("run %lld is at work (%s): nothing has failed so far", (long long)history->run.id,
+			history->holder);
+		return EXIT_BUSY;
+	}
 	if (history->run.finished_ms == 0 && !history->held)
 		log_warning(
 			"run %lld was killed: what it had not come to is for dray sync", (long long)history->run.id);

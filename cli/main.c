@@ -16,12 +16,17 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Cron may close them; what is opened next must not become somebody's stdout (T-76). */
+/* Cron may close them; what is opened next must not become somebody's stdout (T-76). Who shares a pipe or a terminal
+ * with us may have made it non-blocking: stdio drops what it cannot write at once (T-70). */
 static void open_standard_files(void)
 {
-	for (int fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) < 0)
+	for (int fd = 0; fd <= 2; fd++) {
+		int flags = fcntl(fd, F_GETFL);
+		if (flags < 0 && open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) < 0)
 			_exit(EXIT_LOCAL);
+		if (flags >= 0 && fd > 0 && (flags & O_NONBLOCK))
+			(void)!fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+	}
 }
 
 /* T-23: a core would have every secret in it. Only the soft limit, so that who debugs can raise it. */
