@@ -39,6 +39,24 @@ static void leave_no_core(void)
 	}
 }
 
+/* T-71: two registries and a layout want some 100 files; a soft limit of 1024, or somebody's smaller one, is only the
+ * default of the machine. Below the least not even the loop, the state and a connection to either side find room. */
+static bool open_files_suffice(void)
+{
+	enum { FILES_LEAST = 64, FILES_MOST = 65536 };
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return true;
+	struct rlimit raised = {limit.rlim_max < FILES_MOST ? limit.rlim_max : FILES_MOST, limit.rlim_max};
+	if (limit.rlim_cur < raised.rlim_cur && setrlimit(RLIMIT_NOFILE, &raised) == 0)
+		limit = raised;
+	if (limit.rlim_cur >= FILES_LEAST)
+		return true;
+	log_error("only %llu files may be open, and dray needs %d at least; ulimit -n raises it",
+		(unsigned long long)limit.rlim_cur, FILES_LEAST);
+	return false;
+}
+
 static int print_version(void)
 {
 	char verify[128], config[64];
@@ -87,7 +105,7 @@ static int run(int argc, char **argv)
 	}
 	if (arguments.given[OPTION_VERBOSE])
 		log_set_level(LOG_DEBUG);
-	return command->run(&arguments);
+	return open_files_suffice() ? command->run(&arguments) : (int)EXIT_LOCAL;
 }
 
 int main(int argc, char **argv)

@@ -24,6 +24,7 @@ struct transport_stream {
 	const struct transport_events *events;
 	void *context;
 	struct list resume_node;
+	int no_socket;         /* why there was none, an errno; 0: there was */
 	bool foreign, refused; /* refused: by our own judgement of an address */
 	enum address_class home;
 	int reply_status; /* of the status line read last */

@@ -7,6 +7,7 @@
 #include "base/str.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -106,7 +107,9 @@ curl_socket_t curl_on_open_socket(void *userdata, curlsocktype purpose, struct c
 	struct transport_stream *stream = userdata;
 	if (!may_use(stream, origin_address_class(&address->addr)))
 		return CURL_SOCKET_BAD;
-	return curl_open_socket(stream->transport, address);
+	curl_socket_t fd = curl_open_socket(stream->transport, address);
+	stream->no_socket = fd == CURL_SOCKET_BAD ? errno : 0;
+	return fd;
 }
 
 static enum address_class class_of_text(const char *text)
@@ -173,6 +176,12 @@ void curl_failure(struct transport_stream *stream, CURLcode code, struct error *
 		memory_exhausted();
 	if (stream->refused) {
 		error_set(err, ERR_REFUSED, "another server sent us to a local or forbidden address");
+		return;
+	}
+	/* There may be one again in a moment, when another connection is closed: so it is not ERR_IO, and is tried
+	 * again. */
+	if (code == CURLE_COULDNT_CONNECT && stream->no_socket) {
+		error_set(err, ERR_UNAVAILABLE, "no socket: %s", strerror(stream->no_socket));
 		return;
 	}
 	long number = 0;
