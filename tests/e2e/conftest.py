@@ -1,6 +1,5 @@
 """Servers of one test file, each started when a test first asks for it."""
 import pathlib
-import re
 import sys
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 from support import canary, nginx, pki, registry, token_server  # noqa: E402
+from support.fixtures import repo, served, source, target  # noqa: E402, F401
 
 USER, PASSWORD, PASSWORD_OF_READER = "mirror", canary.secret("pass:word with spaces"), canary.secret("only-reads")
 
@@ -40,33 +40,11 @@ class Secure:
         self.tokens.stop()
 
 
-def _served(start, tmp_path_factory, name):
-    server = start(tmp_path_factory.mktemp(name))
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="session")
-def source(tmp_path_factory):
-    yield from _served(registry.plain, tmp_path_factory, "source")
-
-
-@pytest.fixture(scope="session")
-def target(tmp_path_factory):
-    yield from _served(registry.plain, tmp_path_factory, "target")
-
-
 @pytest.fixture(scope="session")
 def secure(tmp_path_factory):
-    yield from _served(Secure, tmp_path_factory, "secure")
+    yield from served(Secure, tmp_path_factory, "secure")
 
 
 @pytest.fixture(scope="session")
 def basic(tmp_path_factory):
-    yield from _served(lambda directory: registry.basic(directory, {USER: PASSWORD}), tmp_path_factory, "basic")
-
-
-@pytest.fixture
-def repo(request):
-    """A repository name that no other test uses."""
-    return "e2e/" + re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:80].strip("-")
+    yield from served(lambda directory: registry.basic(directory, {USER: PASSWORD}), tmp_path_factory, "basic")
