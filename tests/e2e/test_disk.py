@@ -99,7 +99,7 @@ def test_a_disk_that_is_full_to_the_last_byte_keeps_what_the_layout_holds(source
     layout = disk.path / "layout"
     dray.run("copy", f"{source.address}/{repo}:small", f"oci:{layout}:small", cwd=tmp_path).expect(0)
     index = (layout / "index.json").read_bytes()
-    images.push(source, repo, "new", images.Image([images.Layer(f"{repo} new", 1 << 16)]))
+    images.push(source, repo, "new", images.Image([images.Layer(f"{repo} new", 1 << 17)]))
     disk.fill(65000)
     config = configure(tmp_path, source, repo, f"{target.address}/{repo}", f"oci:{layout}")
     report = sync(config, disk).expect(6).report
