@@ -79,11 +79,13 @@ static const char *const statements[OPERATION_KIND_COUNT] = {
 	[OPERATION_DIFF_ID_FIND] = "SELECT diff_id FROM blob WHERE digest = ?1 AND decoder = ?2",
 	[OPERATION_DIFF_ID_PROVEN] = "INSERT OR REPLACE INTO blob (digest, decoder, size, diff_id, proven_ms)"
 				     " VALUES (?1, ?2, ?3, ?4, ?5)",
+	[OPERATION_DIFF_ID_FORGET_OLD] = "DELETE FROM blob WHERE proven_ms < ?1",
 	[OPERATION_LOCATION_FIND] = "SELECT repository FROM location WHERE registry = ?1 AND repository <> ?2"
 				    " AND digest = ?3 ORDER BY seen_ms DESC LIMIT 1",
 	[OPERATION_LOCATION_SEEN] = "INSERT OR REPLACE INTO location (registry, repository, digest, seen_ms)"
 				    " VALUES (?1, ?2, ?3, ?4)",
 	[OPERATION_LOCATION_GONE] = "DELETE FROM location WHERE registry = ?1 AND repository = ?2 AND digest = ?3",
+	[OPERATION_LOCATION_FORGET_OLD] = "DELETE FROM location WHERE seen_ms < ?1",
 };
 
 /* --- opening --------------------------------------------------------------------------------------------------------

@@ -32,6 +32,9 @@ struct store {
 /* What a crash may forget costs a HEAD; a commit for each record would cost five syncs. */
 enum { RUNS_KEPT = 100, TRIES = 2, GATHER_MS = 250 };
 
+/* Half a year after a digest was carried it is hardly carried again; so the file does not grow for ever. */
+static const int64_t hints_kept_ms = INT64_C(180) * 24 * 3600 * 1000;
+
 static int64_t wall_clock_ms(void)
 {
 	struct timespec now;
@@ -317,6 +320,13 @@ static void abandon(struct operation *operation)
 		operation_free(operation);
 }
 
+static void forget(struct store *store, enum operation_kind kind, int64_t bound)
+{
+	struct operation *operation = operation_new(kind);
+	operation_add_number(operation, bound);
+	enqueue(store, operation);
+}
+
 void store_run_begin(struct store *store, const char *config_hash)
 {
 	if (!store->database)
@@ -329,9 +339,9 @@ void store_run_begin(struct store *store, const char *config_hash)
 	store->begin = begin;
 	enqueue(store, begin);
 	/* Only then: the new number is one more than the highest that is there. */
-	struct operation *forget = operation_new(OPERATION_RUN_FORGET_OLD);
-	operation_add_number(forget, store->runs_kept);
-	enqueue(store, forget);
+	forget(store, OPERATION_RUN_FORGET_OLD, store->runs_kept);
+	forget(store, OPERATION_DIFF_ID_FORGET_OLD, wall_clock_ms() - hints_kept_ms);
+	forget(store, OPERATION_LOCATION_FORGET_OLD, wall_clock_ms() - hints_kept_ms);
 }
 
 bool store_run_id(struct store *store, char run_id[24], struct error *err)

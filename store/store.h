@@ -40,7 +40,7 @@ struct run_totals {
 /** So many runs are kept, with their jobs; older ones go when the next begins. Default: 100. */
 void store_keep_runs(struct store *store, int64_t count);
 
-/** Record the beginning: what is recorded from now on is of this run. */
+/** Record the beginning: what is recorded from now on is of this run. Hints and proofs older than 180 days go. */
 void store_run_begin(struct store *store, const char *config_hash);
 
 /** The name of the run that was begun last: "" without a file, else text such as "17". Once for each. Waits. */

@@ -2,6 +2,8 @@
 
 enum { HOSTILE_BYTES = 10240 };
 
+#define BLOB_END "b4d46ac6b8b8" /* of a_digest("blob") */
+
 static const char *const hostile_texts[] = {
 	"plain",
 	"'; DROP TABLE tag; --",
@@ -241,6 +243,33 @@ static void as_many_runs_are_kept_as_was_said(void **state)
 	}
 }
 
+static void learn_hints(void *argument)
+{
+	struct store *store = open_store();
+	struct digest blob = a_digest("blob"), other = a_digest("other");
+	(void)argument;
+	store_diff_id_proven(store, &blob, 1, "gzip", &other);
+	store_diff_id_proven(store, &other, 1, "gzip", &blob);
+	store_location_seen(store, "r.io", "a", &blob);
+	store_location_seen(store, "r.io", "b", &other);
+	store_tag_written(store, "r.io/a:1", "s.io/a:1", &blob, "", &blob);
+	close_store(store);
+}
+
+static void hints_of_half_a_year_ago_go_and_tags_stay(void **state)
+{
+	(void)state;
+	in_real_loop(learn_hints, NULL);
+	execute(path, "UPDATE blob SET proven_ms = proven_ms - 181 * 86400000 WHERE digest LIKE '%" BLOB_END "';"
+		      "UPDATE location SET seen_ms = seen_ms - 181 * 86400000 WHERE repository = 'a';"
+		      "UPDATE tag SET verified_ms = 1, first_seen_ms = 1");
+	int keep = 100;
+	in_real_loop(begin_and_keep, &keep);
+	expect_in_file("SELECT count(*) || ' ' || min(digest NOT LIKE '%" BLOB_END "') FROM blob", "1 1");
+	expect_in_file("SELECT group_concat(repository) FROM location", "b");
+	expect_in_file("SELECT count(*) FROM tag", "1");
+}
+
 static void carry_text(struct store *store, const char *text)
 {
 	struct digest blob = a_digest("blob"), written = a_digest(text);
@@ -352,6 +381,7 @@ int main(void)
 		store_test(a_job_knows_how_often_in_a_row_it_was_tried),
 		store_test(the_last_100_runs_are_kept_with_their_jobs),
 		store_test(as_many_runs_are_kept_as_was_said),
+		store_test(hints_of_half_a_year_ago_go_and_tags_stay),
 		store_test(hostile_text_comes_back_as_it_went_in),
 		store_test(a_store_without_a_file_knows_nothing),
 		store_test(the_same_in_virtual_time),
