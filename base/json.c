@@ -192,3 +192,8 @@ bool json_read(const json_t *object, const struct json_field *fields, size_t fie
 	}
 	return true;
 }
+
+const char *json_library_version(void)
+{
+	return jansson_version_str();
+}

@@ -55,4 +55,7 @@ struct json_field {
  */
 must_check bool json_read(const json_t *object, const struct json_field *fields, size_t field_count, struct error *err);
 
+/** Of jansson, such as "2.14". */
+const char *json_library_version(void);
+
 #endif

@@ -1,9 +1,11 @@
 #include "cli/command.h"
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/str.h"
 #include "config/selection.h"
+#include "config/tree.h"
 #include "scheduler/loop.h"
 #include "store/store.h"
 #include "sync/http/http.h"
@@ -57,12 +59,22 @@ static bool open_files_suffice(void)
 	return false;
 }
 
+/* T-89: libcurl writes the keys of every connection into one of them, OpenSSL takes settings and code from the others.
+ * What TLS does is said by the configuration alone. */
+static void shut_debug_doors(void)
+{
+	static const char *const doors[] = {"SSLKEYLOGFILE", "OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES"};
+	for (size_t i = 0; i < array_count(doors); i++)
+		unsetenv(doors[i]);
+}
+
 static int print_version(void)
 {
 	char verify[128], config[64];
-	printf("dray %s\n%s\nlibuv %s\nSQLite %s\n%s\nPCRE2 %s\n", DRAY_VERSION, http_library_version(),
-		loop_library_version(), store_library_version(), verifier_library_versions(verify),
-		selection_library_version(config));
+	printf("dray %s\n%s\nlibuv %s\nSQLite %s\n%s\nPCRE2 %s\njansson %s\nlibyaml %s\n", DRAY_VERSION,
+		http_library_version(), loop_library_version(), store_library_version(),
+		verifier_library_versions(verify), selection_library_version(config), json_library_version(),
+		tree_library_version());
 	return EXIT_DONE;
 }
 
@@ -113,6 +125,7 @@ int main(int argc, char **argv)
 	open_standard_files();
 	memory_keep_large_blocks_apart();
 	leave_no_core();
+	shut_debug_doors();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a file size limit is EFBIG to whoever writes, not our end */
 	int code = run(argc, argv);

@@ -367,3 +367,8 @@ struct node *tree_read(const char *bytes, size_t length, struct problems *proble
 	node_free(reader.root);
 	return NULL;
 }
+
+const char *tree_library_version(void)
+{
+	return yaml_get_version_string();
+}

@@ -46,4 +46,7 @@ struct node *node_get(const struct node *map, const char *key);
 /** Its text, or NULL where it is missing or bad. Borrowed. */
 const char *node_text(const struct node *map, const char *key);
 
+/** Of libyaml, such as "0.2.5". */
+const char *tree_library_version(void);
+
 #endif
