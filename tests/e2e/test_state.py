@@ -1,5 +1,6 @@
 """The state file: whose it is, and what it is worth."""
 import sqlite3
+import threading
 
 import pytest
 
@@ -96,3 +97,45 @@ def test_as_many_runs_are_kept_as_the_configuration_says(source, target, repo, t
     for _ in range(4):
         dray.sync(config).expect(0)
     assert query(config, "SELECT id FROM run ORDER BY id") == [(3,), (4,)]
+
+
+# covers: T-66
+def test_readers_beside_runs_harm_neither_and_no_write_ahead_log_is_ever_used(source, target, repo, tmp_path):
+    gallery(source, repo, 6)
+    config = configure(tmp_path, source, target, repo)
+    dray.sync(config).expect(0)
+    over, looks, wrong = threading.Event(), 0, []
+
+    def look():
+        nonlocal looks
+        while not over.is_set():
+            for arguments in (["status"], ["explain", f"{source.address}/{repo}:1"]):
+                told = dray.run(*arguments, "--config", config, cwd=tmp_path)
+                looks += 1
+                wrong.extend([str(told)] if told.code else [])
+            wrong.extend(str(path) for path in tmp_path.glob("c.db-*") if path.name != "c.db-journal")
+    readers = [threading.Thread(target=look) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for number in range(8):
+        for tag in range(3):
+            images.push(source, repo, f"{tag}", images.Image([images.Layer(f"{repo} {number} {tag}")]))
+        assert dray.sync(config).expect(0).report["images"]["copied"] == 3
+    over.set()
+    for reader in readers:
+        reader.join()
+    assert not wrong and looks > 10, wrong[:3]
+    assert query(config, "PRAGMA integrity_check") == [("ok",)] and query(config, "PRAGMA journal_mode") == [("delete",)]
+
+
+# covers: T-66
+def test_a_state_that_somebody_gave_a_write_ahead_log_has_none_after_the_next_run(source, target, repo, tmp_path):
+    gallery(source, repo, 1)
+    config = configure(tmp_path, source, target, repo)
+    dray.sync(config).expect(0)
+    with sqlite3.connect(config.with_suffix(".db")) as state:
+        assert state.execute("PRAGMA journal_mode = WAL").fetchone() == ("wal",)
+    state.close()
+    assert dray.sync(config).expect(0).report["images"]["unchanged"] == 1
+    assert query(config, "PRAGMA journal_mode") == [("delete",)] and query(config, "SELECT count(*) FROM run") == [(2,)]
+    assert not list(tmp_path.glob("c.db-wal"))

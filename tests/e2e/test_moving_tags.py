@@ -1,0 +1,98 @@
+"""Tags that move while they are copied, at the source and at the target, and back again.
+
+covers: T-81, T-82, T-84
+"""
+import pytest
+
+from support import dray, images, scripted
+
+
+def generation(repo, name):
+    """An index, so that there is much between its first request and its last."""
+    return images.Index([images.Image([images.Layer(f"{repo} base"), images.Layer(f"{repo} {name} {a}", 2000)], a, label=name)
+                         for a in ("amd64", "arm64")])
+
+
+class At(scripted.Action):
+    """Does something when the k-th request comes, before it is answered."""
+
+    def __init__(self, moment, what):
+        self.moment, self.what, self.seen = moment, what, 0
+
+    async def before(self, request, stream):
+        self.seen += 1
+        if self.seen == self.moment:
+            self.what()
+
+
+@pytest.fixture
+def generations(repo):
+    return {name: generation(repo, name) for name in ("old", "first", "second")}
+
+
+def copy(source, target, repo, directory):
+    return dray.run("copy", f"{source.address}/{repo}:1", f"{target.address}/{repo}:1", "--json", cwd=directory)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["what it was stays by digest", "what it was is gone"])
+def test_a_source_tag_that_moves_arrives_as_one_whole_generation(kept, repo, generations, tmp_path):
+    moment, arrived = 0, set()
+    while True:
+        moment += 1
+        with scripted.Registry() as source, scripted.Registry() as target:
+            def move():
+                if not kept:
+                    held = source.store.repositories[repo]
+                    for part in images.tree(generations["first"]):
+                        held.manifests.pop(part.digest)
+                source.push(repo, "1", generations["second"])
+            source.push(repo, "1", generations["first"])
+            target.push(repo, "1", generations["old"])
+            at = source.on("any", At(moment, move))
+            result = copy(source, target, repo, tmp_path)
+            now = next(name for name, image in generations.items() if image.digest == target.tags(repo)["1"])
+            assert target.holds(repo, generations[now]), f"{now} is not whole; {result}"
+            if now == "old":
+                assert not kept
+                result.expect(4)
+            else:
+                result.expect(0)
+            arrived.add(now)
+            if at.seen < moment:
+                break
+            copy(source, target, repo, tmp_path).expect(0)
+            assert target.tags(repo) == {"1": generations["second"].digest} and target.holds(repo, generations["second"])
+    assert moment > 8 and arrived == ({"first", "second"} if kept else {"first", "second", "old"})
+
+
+def test_a_target_tag_that_somebody_else_moves_is_whole_and_the_next_run_brings_the_source(repo, generations, tmp_path):
+    moment = 0
+    while True:
+        moment += 1
+        with scripted.Registry() as source, scripted.Registry() as target:
+            source.push(repo, "1", generations["first"])
+            target.push(repo, "1", generations["old"])
+            at = target.on("any", At(moment, lambda: target.push(repo, "1", generations["second"])))
+            copy(source, target, repo, tmp_path).expect(0)
+            # There is no If-Match in the protocol: who moves it last has it. Either is whole.
+            now = next(name for name, image in generations.items() if image.digest == target.tags(repo)["1"])
+            assert now in ("first", "second") and target.holds(repo, generations[now])
+            if at.seen < moment:
+                break
+            copy(source, target, repo, tmp_path).expect(0)
+            assert target.tags(repo) == {"1": generations["first"].digest} and target.holds(repo, generations["first"])
+    assert moment > 8
+
+
+def test_a_tag_that_goes_back_is_followed_and_its_way_is_told(source, target, repo, tmp_path):
+    """There is no policy that would refuse it; who asks is told what the tag was, and when."""
+    a, b = (images.Image([images.Layer(f"{repo} {name}")], label=name) for name in "ab")
+    config = dray.write_config(tmp_path / "c.yaml", f"repos: [{{source: {source.address}/{repo}, "
+                                                    f"target: {target.address}/{repo}}}]\n")
+    for image in (a, b, a):
+        images.push(source, repo, "1", image)
+        dray.sync(config).expect(0)
+        assert target.tags(repo) == {"1": image.digest}
+    told = dray.run("explain", "--config", config, f"{target.address}/{repo}:1", cwd=tmp_path).expect(0).stdout
+    assert [line for line in told.splitlines() if "run " in line] and told.count(a.digest[7:19]) >= 2
+    assert told.count(b.digest[7:19]) >= 1
