@@ -56,6 +56,7 @@ const char *error_kind_name(enum error_kind kind)
 		[ERR_TIMEOUT] = "timeout",
 		[ERR_PROTOCOL] = "protocol",
 		[ERR_CORRUPT] = "corrupt",
+		[ERR_INCOMPLETE] = "incomplete",
 		[ERR_TOO_LARGE] = "too_large",
 		[ERR_INVALID] = "invalid",
 		[ERR_UNSUPPORTED] = "unsupported",

@@ -132,6 +132,18 @@ void blob_distrust(struct run *run, const struct digest *digest, const struct en
 	blob_leave(run, blob);
 }
 
+void blob_forget_place(struct run *run, const struct digest *digest, const struct endpoint *endpoint,
+	const char *repository, int64_t until_ms)
+{
+	struct blob *blob = blob_use(run, digest);
+	struct holder *holder = blob_find_holder(blob, endpoint, repository);
+	if (holder && holder->present && holder->since_ms <= until_ms) {
+		blob_drop_holder(blob, holder);
+		store_location_gone(run->store, endpoint_name(endpoint), repository, digest);
+	}
+	blob_leave(run, blob);
+}
+
 /* --- its diff_id ----------------------------------------------------------------------------------------------------
  */
 

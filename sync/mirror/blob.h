@@ -12,9 +12,10 @@
 struct holder {
 	struct endpoint *endpoint;
 	char *repository;
-	bool present; /* false: a task is finding out, or making it so */
-	bool seen;    /* verify.c: there, by its own look */
-	bool read;    /* and its content is right */
+	bool present;     /* false: a task is finding out, or making it so */
+	int64_t since_ms; /* when it was found to be so, or made so */
+	bool seen;        /* verify.c: there, by its own look */
+	bool read;        /* and its content is right */
 };
 
 struct blob {
@@ -54,6 +55,13 @@ void blob_drop_holder(struct blob *blob, const struct holder *holder);
 
 /** What @endpoint says of it is not believed from now on; it is sent there. */
 void blob_distrust(struct run *run, const struct digest *digest, const struct endpoint *endpoint);
+
+/**
+ * What was known until @until_ms of the place is forgotten, so that who wants the blob there looks, or sends it,
+ * again. What was learnt since, and what a task is finding out, stays.
+ */
+void blob_forget_place(struct run *run, const struct digest *digest, const struct endpoint *endpoint,
+	const char *repository, int64_t until_ms);
 
 /** "gzip": the decoder under which the store keeps its diff_id. */
 const char *blob_decoder_name(const struct descriptor *descriptor);

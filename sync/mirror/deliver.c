@@ -120,13 +120,11 @@ static bool start_parcel(struct group *group, struct parcel *parcel, struct erro
 /* --- one target's end ------------------------------------------------------------------------------------------------
  */
 
-/* What a late target lacks; what it has is known, and costs nothing. */
-static bool deliver_late(struct image_target *target, struct error *err)
+/* What it has is known, and costs nothing. */
+bool image_deliver_alone(struct image_target *target, struct error *err)
 {
 	struct image *image = target->image;
 	struct group group;
-	if (!image_compare_late(target, err))
-		return false;
 	bool ok = true;
 	group_init(&group, BLOBS_PER_IMAGE);
 	for (size_t i = 0; i < image->tree.blob_count && ok && image_target_is_open(target); i++) {
@@ -165,7 +163,7 @@ static void ending_task(void *argument)
 	struct error err;
 	if (target->delivery.late) {
 		run_slot(image->run, target->endpoint)->behind++;
-		if (!deliver_late(target, &err))
+		if (!image_compare_late(target, &err) || !image_deliver_alone(target, &err))
 			outcome_fail(&target->outcome, "blob", SIDE_SOURCE, &err);
 		run_slot(image->run, target->endpoint)->behind--;
 	}

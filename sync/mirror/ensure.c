@@ -84,8 +84,10 @@ static void is_present(struct want *want)
 {
 	const struct ensure *e = want->ensure;
 	struct holder *holder = blob_find_holder(e->blob, want->endpoint, want->repository);
-	if (holder)
+	if (holder) {
 		holder->present = true;
+		holder->since_ms = loop_now_ms();
+	}
 	if (!endpoint_is_layout(want->endpoint))
 		store_location_seen(
 			e->run->store, endpoint_name(want->endpoint), want->repository, &e->descriptor->digest);
@@ -452,6 +454,8 @@ static bool is_worth_another_carry(struct want *want, const struct sink *sink)
 {
 	if (sink->advice == UPLOAD_OTHER_WAY)
 		return true; /* what a host teaches comes to an end */
+	if (want->sessions_gone > SESSIONS_GONE_MOST)
+		return false;
 	bool is_first = ++want->failed_carries == 1;
 	if (sink->advice == UPLOAD_ONCE_MORE)
 		return is_first && sink->attempts == 1;

@@ -100,6 +100,18 @@ struct endpoint *image_source_of(const struct image *image, const struct descrip
  */
 must_check bool image_check_diff_ids(struct image *image, struct error *err);
 
+/**
+ * deliver.c: bring every blob that @target takes and lacks to it, with no other target. What fails is in its outcome;
+ * ERR_CANCELED only. Waits.
+ */
+must_check bool image_deliver_alone(struct image_target *target, struct error *err);
+
+/**
+ * heal.c: after @target refused a manifest with *err, having been asked to take it since @begun_ms: did it lack what it
+ * had said it has, and may the manifest be put again? For the @round-th time. Otherwise *err says why not. Waits.
+ */
+must_check bool image_heal(struct image_target *target, int round, int64_t begun_ms, struct error *err);
+
 /** publish.c: push manifests and tag to @target; what fails is in its outcome. Waits. */
 void image_publish(struct image_target *target);
 

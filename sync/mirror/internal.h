@@ -25,6 +25,7 @@ enum {
 	CHUNKS_PER_RUN = 64,
 	CHUNK_BYTES = 256 * 1024,
 	SLOW_TARGET_MS = 10000,
+	SESSIONS_GONE_MOST = 3,   /* UPL-24: then no other is opened for that blob at that place */
 	PROXY_FETCHES_MS = 1000,  /* MAN-13: before what a proxy cache did not find is asked for again */
 	KNOWN_BLOBS = 16384,      /* P6: what a run remembers of blobs it is not using */
 	HOLDERS_PER_BLOB = 64,    /* and of who has one; forgetting costs a HEAD */
@@ -205,6 +206,7 @@ struct want {
 	bool stale;          /* to be looked at: for the first time, or since a transfer may have brought a neighbour */
 	bool carried;        /* a transfer uses it */
 	int failed_carries;  /* because of this target */
+	int sessions_gone;   /* which it did not know any more when something was sent */
 	unsigned looked_at;  /* blob->transfers when it was */
 };
 

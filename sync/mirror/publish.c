@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "scheduler/loop.h"
 
 /* The specification asks registries for that much, and most give no more. */
 enum { MANIFEST_BYTES_TAKEN = 4 << 20 };
@@ -23,6 +24,7 @@ static bool put_manifest(
 
 struct put_task {
 	struct image_target *target;
+	struct outcome *outcome; /* of them all */
 	const struct tree_manifest *node;
 };
 
@@ -31,7 +33,7 @@ static void put_task(void *argument)
 	struct put_task *task = argument;
 	struct error err;
 	if (!put_manifest(task->target, task->node, NULL, &err))
-		outcome_fail(&task->target->outcome, "publish", SIDE_TARGET, &err);
+		outcome_fail(task->outcome, "publish", SIDE_TARGET, &err);
 }
 
 /* The children at @depth; what has a subject after what has none, since some registries want the subject first (IDX-9).
@@ -40,6 +42,7 @@ static bool put_level(struct image_target *target, unsigned depth, bool with_sub
 {
 	const struct tree *tree = &target->image->tree;
 	struct put_task *tasks = memory_new(tree->manifest_count, sizeof *tasks);
+	struct outcome outcome = {.err = {.kind = ERR_NONE}};
 	struct group group;
 	bool ok = true;
 	group_init(&group, MANIFESTS_AT_ONCE / 2); /* PSH-11 */
@@ -48,12 +51,14 @@ static bool put_level(struct image_target *target, unsigned depth, bool with_sub
 		if (node->depth != depth || node->is_missing ||
 			!digest_is_empty(&node->manifest.subject.digest) != with_subject)
 			continue;
-		tasks[i] = (struct put_task){target, node};
+		tasks[i] = (struct put_task){target, &outcome, node};
 		ok = group_spawn(&group, put_task, &tasks[i], err);
 	}
 	group_wait(&group);
 	free(tasks);
-	return ok;
+	if (ok && !outcome_is_well(&outcome))
+		*err = outcome.err;
+	return ok && outcome_is_well(&outcome);
 }
 
 static bool publish(struct image_target *target, struct error *err)
@@ -62,10 +67,6 @@ static bool publish(struct image_target *target, struct error *err)
 	for (unsigned depth = image_target_is_at_home(target) ? 0 : tree->depth; depth > 0; depth--) {
 		if (!put_level(target, depth, false, err) || !put_level(target, depth, true, err))
 			return false;
-		if (!outcome_is_well(&target->outcome)) {
-			*err = target->outcome.err;
-			return false;
-		}
 	}
 	const struct tree_manifest *root = &tree->manifests[0];
 	const char *tag = target->keeps_tag ? NULL : target->tag ? target->tag : root->descriptor.digest.text;
@@ -75,7 +76,13 @@ static bool publish(struct image_target *target, struct error *err)
 void image_publish(struct image_target *target)
 {
 	struct error err;
-	if (!publish(target, &err)) {
+	int64_t begun_ms = loop_now_ms();
+	bool ok = publish(target, &err);
+	for (int round = 1; !ok && image_heal(target, round, begun_ms, &err); round++) {
+		begun_ms = loop_now_ms();
+		ok = publish(target, &err);
+	}
+	if (!ok) {
 		outcome_fail(&target->outcome, "publish", SIDE_TARGET, &err);
 		return;
 	}

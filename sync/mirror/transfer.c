@@ -267,6 +267,8 @@ static bool starts_over(struct sink *sink)
 {
 	bool other_way = sink->advice == UPLOAD_OTHER_WAY || sink->advice == UPLOAD_MOVED;
 	bool once_more = sink->advice == UPLOAD_ONCE_MORE && sink->attempts == 1;
+	if (sink->want->sessions_gone > SESSIONS_GONE_MOST)
+		return false;
 	if (!other_way && !once_more && (sink->attempts >= SINK_ATTEMPTS || !retry_is_transient(&sink->err)))
 		return false;
 	if (sink->advice == UPLOAD_ONCE_MORE && !once_more)
@@ -290,7 +292,8 @@ static void sink_task(void *argument)
 	do {
 		sink->arrived = send_blob(sink, &sink->err);
 		sink->advice = sink->arrived ? UPLOAD_NO_ADVICE : endpoint_writer_advice(sink->writer);
-		sink->attempts += sink->advice == UPLOAD_NO_ADVICE || sink->advice == UPLOAD_ONCE_MORE;
+		sink->attempts += sink->advice != UPLOAD_OTHER_WAY && sink->advice != UPLOAD_MOVED;
+		sink->want->sessions_gone += sink->advice == UPLOAD_GONE;
 		end_writer(sink);
 	} while (!sink->arrived && starts_over(sink));
 	channel_leave(&sink->reader);

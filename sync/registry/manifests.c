@@ -5,8 +5,12 @@
 #include "base/str.h"
 #include "oci/mediatype.h"
 #include "oci/reference.h"
+#include "scheduler/task.h"
 
 #include <string.h>
+
+/* T-52: how long what was pushed may stay unseen, and the first pause before it is looked for again. */
+enum { SETTLE_MS = 30000, SETTLE_FIRST_MS = 250 };
 
 /* --- what a reply says ---------------------------------------------------------------------------------------------
  */
@@ -184,13 +188,37 @@ static bool altered(const char *what, struct error *err)
 	return error_set(err, ERR_PROTOCOL, "%s: the registry altered the manifest", what);
 }
 
+/* T-52: what was written may not be to be seen at once. */
+static bool head_when_it_shows(struct registry *registry, const char *repository, const char *reference,
+	struct descriptor *stored, struct error *err)
+{
+	struct error why;
+	for (int64_t waited_ms = 0, pause_ms = SETTLE_FIRST_MS;; pause_ms *= 2) {
+		if (registry_manifest_head(registry, repository, reference, stored, &why))
+			return true;
+		if (why.kind != ERR_NOT_FOUND) {
+			*err = why;
+			return false;
+		}
+		if (waited_ms >= SETTLE_MS)
+			return error_set(err, ERR_UNAVAILABLE, "pushed, and not to be seen yet");
+		if (!task_sleep(pause_ms, err))
+			return false;
+		waited_ms += pause_ms;
+	}
+}
+
 /* A registry that does not tell what it stored is asked. */
 static bool confirm(struct registry *registry, const char *repository, const char *reference,
 	const struct digest *digest, const char *what, struct error *err)
 {
 	struct descriptor stored = {.size = -1};
-	if (!registry_manifest_head(registry, repository, reference, &stored, err))
+	struct error why;
+	if (!head_when_it_shows(registry, repository, reference, &stored, &why)) {
+		if (err)
+			*err = why;
 		return error_wrap(err, "%s: not confirmed", what);
+	}
 	bool told = !digest_is_empty(&stored.digest) && stored.digest.algorithm == digest->algorithm;
 	bool same = digest_equal(&stored.digest, digest);
 	descriptor_release(&stored);
@@ -231,6 +259,17 @@ static bool settle_refusal(struct registry *registry, const char *repository, co
 	return same;
 }
 
+/* ERR-7: what the manifest names is not there, or not yet; whatever the status. */
+static bool sounds_incomplete(const struct reply *reply)
+{
+	static const char *const codes[] = {"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"};
+	int status = reply_status(reply);
+	for (size_t i = 0; i < array_count(codes) && (status == 400 || status == 404 || status == 422); i++)
+		if (reply_has_code(buf_peek(&reply->body), reply->body.length, codes[i]))
+			return true;
+	return false;
+}
+
 bool registry_manifest_put(struct registry *registry, const char *repository, const char *reference,
 	const char *media_type, const void *bytes, size_t length, const struct digest *digest, struct error *err)
 {
@@ -254,6 +293,8 @@ bool registry_manifest_put(struct registry *registry, const char *repository, co
 	if (!is_put(reply_status(&reply))) {
 		struct error refusal;
 		reply_write_refused(registry, &reply, &refusal);
+		if (sounds_incomplete(&reply))
+			refusal.kind = ERR_INCOMPLETE;
 		if (settle_refusal(registry, repository, reference, digest, &refusal))
 			return true;
 		if (err)

@@ -202,6 +202,7 @@ enum upload_advice {
 	UPLOAD_OTHER_WAY, /* the host has taught us another way, which the next session takes: at once, and however
 			     often */
 	UPLOAD_ONCE_MORE, /* it says that the bytes are wrong, and they are not: one more session (UPL-23) */
+	UPLOAD_GONE,      /* the session is unknown to it: another one, a few times (UPL-24) */
 	UPLOAD_MOVED,     /* redirected: begin again, with the same upload and its first byte (RED-2) */
 };
 

@@ -288,6 +288,8 @@ static void learn(struct blob_upload *upload, const struct reply *reply, int sta
 		upload->advice = UPLOAD_OTHER_WAY;
 	else if (refusal.digest_is_wrong)
 		upload->advice = UPLOAD_ONCE_MORE; /* UPL-23: our own bytes are proven */
+	else if (refusal.session_is_gone)
+		upload->advice = UPLOAD_GONE;
 }
 
 /*
@@ -436,7 +438,8 @@ bool blob_upload_commit(struct blob_upload *upload, struct error *err)
 	if (status == 201)
 		return finish(upload);
 	refused(upload, &why);
-	if (why.kind == ERR_UNAVAILABLE && status != 401 && upload->advice == UPLOAD_NO_ADVICE)
+	if (why.kind == ERR_UNAVAILABLE && status != 401 &&
+		(upload->advice == UPLOAD_NO_ADVICE || upload->advice == UPLOAD_GONE))
 		return settle(upload, &why, err);
 	return fail_as(&why, err);
 }

@@ -73,3 +73,12 @@ def test_answer_to_a_mount(answer, mounted, posts, shared, source, tmp_path):
         assert target.count("POST upload", repo=second) == 2 + posts
         assert target.count("PUT blob", repo=second) == 3 - mounted
         assert source.count("GET blob", digest=shared.digest) == 1
+
+
+# covers: UPL-4, PSH-7, T-53
+def test_mount_that_did_nothing_is_found_out(shared, source, tmp_path):
+    """201 is taken at its word; the manifest tells better, and the blob is sent."""
+    with scripted.Registry(auth=scripted.Basic({USER: PASSWORD})) as target:
+        target.on("POST upload", scripted.status(201), digest=shared.digest)
+        mirror(source, target, tmp_path)
+        assert target.count("PUT blob", digest=shared.digest) == 2

@@ -247,8 +247,11 @@ static void put_without_a_digest_in_the_reply_is_confirmed(void **state)
 		{GET_1, NULL, 200, {NULL}, BODY});
 	PUT_STORY(WANT(ERR_PROTOCOL, .error = "altered"), {PUT_1, NULL, 201, {NULL}}, {HEAD_1, NULL, 200, {NULL}},
 		{GET_1, NULL, 200, {NULL}, OTHER_BODY});
-	PUT_STORY(
-		WANT(ERR_NOT_FOUND, .error = "not confirmed"), {PUT_1, NULL, 201, {NULL}}, {HEAD_1, NULL, 404, {NULL}});
+	PUT_STORY(WANT(ERR_NONE), {PUT_1, NULL, 201, {NULL}}, {HEAD_1, NULL, 404, {NULL}}, {HEAD_1, NULL, 200, {says}});
+	PUT_STORY(WANT(ERR_UNAVAILABLE, .error = "not to be seen yet"), {PUT_1, NULL, 201, {NULL}},
+		{HEAD_1, NULL, 404, {NULL}}, {HEAD_1, NULL, 404, {NULL}}, {HEAD_1, NULL, 404, {NULL}},
+		{HEAD_1, NULL, 404, {NULL}}, {HEAD_1, NULL, 404, {NULL}}, {HEAD_1, NULL, 404, {NULL}},
+		{HEAD_1, NULL, 404, {NULL}}, {HEAD_1, NULL, 404, {NULL}});
 }
 
 static void refused_put_is_a_refusal_whatever_its_status(void **state)
