@@ -96,3 +96,32 @@ def test_a_tag_that_goes_back_is_followed_and_its_way_is_told(source, target, re
     told = dray.run("explain", "--config", config, f"{target.address}/{repo}:1", cwd=tmp_path).expect(0).stdout
     assert [line for line in told.splitlines() if "run " in line] and told.count(a.digest[7:19]) >= 2
     assert told.count(b.digest[7:19]) >= 1
+
+
+# covers: T-54
+@pytest.mark.parametrize("listing", [
+    {"tags": []}, {"tags": None}, {"tags": ["2"]}, {"name": "another", "tags": ["9"]}, 404, 401, 403, 500, "half a page", "a page for people",
+    "a filter with a typo"], ids=str)
+def test_what_a_source_no_longer_shows_stays_at_the_target(listing, repo, tmp_path):
+    image = images.Image([images.Layer(repo)])
+    with scripted.Registry() as source, scripted.Registry() as target:
+        source.push(repo, "1", image)
+        config = dray.write_config(tmp_path / "c.yaml", f"""\
+limits: {{stall-timeout: 1s}}
+repos: [{{source: {source.address}/{repo}, targets: [{target.address}/{repo}, 'oci:{tmp_path}/layout']}}]
+""")
+        dray.sync(config).expect(0)
+        action = {"half a page": scripted.cut(0.5), "a page for people": scripted.html(), "a filter with a typo": None}.get(
+            str(listing), listing)
+        if isinstance(action, dict):
+            action = scripted.body(images.to_json({"name": repo, **action}))
+        if action:
+            source.on("tags", scripted.status(action) if isinstance(action, int) else action)
+        else:
+            config.write_text(config.read_text().replace("targets:", "tags: {allow: ['v*']}, targets:"))
+        dray.sync(config)
+        dray.run("gc", "--older-than", "0s", f"oci:{tmp_path}/layout", cwd=tmp_path).expect(0)
+        assert target.tags(repo) == {"1": image.digest} and target.holds(repo, image)
+        assert not [request for request in target.requests if request.method == "DELETE"]
+        images.check_layout(tmp_path / "layout")
+        assert len(images.read_layout(tmp_path / "layout")) == 1
