@@ -17,6 +17,17 @@ static bool is_ignored(int number)
 	return sigaction(number, NULL, &old) == 0 && old.sa_handler == SIG_IGN;
 }
 
+/* What waits in write() for a reader of stdout that reads no more would never hear a signal: libuv has the call begun
+ * again, and the loop does not turn. With EINTR that output is lost, and the signal is heard. */
+static void let_it_interrupt(int number)
+{
+	struct sigaction action;
+	if (sigaction(number, NULL, &action) == 0) {
+		action.sa_flags &= ~SA_RESTART;
+		(void)!sigaction(number, &action, NULL);
+	}
+}
+
 void signals_watch(void (*fire)(int signal, void *argument), void *argument)
 {
 	static const int numbers[SIGNALS_WATCHED] = {SIGINT, SIGTERM, SIGHUP};
@@ -29,8 +40,8 @@ void signals_watch(void (*fire)(int signal, void *argument), void *argument)
 	for (int i = 0; i < SIGNALS_WATCHED; i++) {
 		uv_signal_init(&loop->uv, &loop->signals[i]);
 		loop->signals[i].data = loop;
-		if (!is_ignored(numbers[i]))
-			uv_signal_start(&loop->signals[i], on_uv_signal, numbers[i]);
+		if (!is_ignored(numbers[i]) && uv_signal_start(&loop->signals[i], on_uv_signal, numbers[i]) == 0)
+			let_it_interrupt(numbers[i]);
 		uv_unref((uv_handle_t *)&loop->signals[i]);
 	}
 }

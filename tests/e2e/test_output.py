@@ -1,7 +1,7 @@
 """What dray prints into: full, gone, closed, a terminal that is lost. The work is done all the same, and no success is told
 that nobody could read.
 
-covers: T-70
+covers: T-68, T-70
 """
 import fcntl
 import json
@@ -10,6 +10,7 @@ import pty
 import signal
 import subprocess
 import termios
+import time
 
 import pytest
 
@@ -90,6 +91,26 @@ def test_a_pipe_that_does_not_wait_gets_all_of_it(repo, tmp_path):
         wait_for(lambda: fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4) != b"\0" * 4, "the first of it")
         assert len(pipe.read().splitlines()) == 1500
     dray.finish(run).expect(0)
+
+
+def test_a_reader_that_reads_no_more_does_not_keep_the_run_from_being_stopped(source, target, repo, tmp_path):
+    """dray ... | less, and Ctrl-C: what waits for room in the pipe hears the signal, too (T-68)."""
+    pusher = images.Pusher(source)
+    for number in range(40):
+        pusher.push(repo, f"1.{number}", images.Image([images.Layer(repo)], label=str(number)))
+    config = dray.write_config(tmp_path / "c.yaml", f"repos: [{{source: {source.address}/{repo}, target: {target.address}/{repo}}}]\n")
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    run = dray.start("sync", config, "--grace", "1s", cwd=tmp_path, stdout=writer)
+    os.close(writer)
+    wait_for(lambda: fcntl.ioctl(reader, termios.FIONREAD, b"\0" * 4) != b"\0" * 4, "the first of it")
+    begin = time.monotonic()
+    while run.poll() is None and time.monotonic() - begin < 12:
+        run.send_signal(signal.SIGTERM)
+        time.sleep(1)  # as a person does it
+    os.close(reader)
+    dray.finish(run, 5).expect(143, -signal.SIGTERM)
+    assert time.monotonic() - begin < 12
 
 
 class Lost:
