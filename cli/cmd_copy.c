@@ -11,6 +11,7 @@ struct copy {
 	size_t platform_count;
 	bool verify_layers;
 	enum config_foreign foreign;
+	enum config_referrers referrers;
 	/* made while the job is added, and used until the run has ended */
 	char *source_name, *template;
 };
@@ -27,6 +28,12 @@ static bool parse_options(const struct arguments *arguments, struct copy *copy, 
 						  : CONFIG_FOREIGN_AUTO;
 	if (foreign && copy->foreign == CONFIG_FOREIGN_AUTO && !str_is(foreign, "auto"))
 		return error_set(err, ERR_INVALID, "--foreign takes auto, copy or skip, not \"%.40s\"", foreign);
+	const char *referrers = argument_of(arguments, OPTION_REFERRERS);
+	copy->referrers = str_is(referrers, "false")    ? CONFIG_REFERRERS_LEFT
+			  : str_is(referrers, "always") ? CONFIG_REFERRERS_ALWAYS
+							: CONFIG_REFERRERS_COPIED;
+	if (referrers && copy->referrers == CONFIG_REFERRERS_COPIED && !str_is(referrers, "true"))
+		return error_set(err, ERR_INVALID, "--referrers takes true, false or always, not \"%.40s\"", referrers);
 	for (; copy->platform_count < arguments->value_counts[OPTION_PLATFORM]; copy->platform_count++)
 		if (!platform_parse(arguments->values[OPTION_PLATFORM][copy->platform_count],
 			    &copy->platforms[copy->platform_count], err))
@@ -125,6 +132,7 @@ static bool add_jobs(struct run *run, struct session *session, struct error *err
 		.platform_count = copy->platform_count,
 		.verify_layers = copy->verify_layers,
 		.foreign = copy->foreign,
+		.referrers = copy->referrers,
 		.keeps_sparse = session->arguments->given[OPTION_ALLOW_MISSING],
 		.is_pattern = copy->source.is_pattern,
 	};

@@ -37,6 +37,10 @@ static const struct option options[OPTION_COUNT] = {
 		"younger"},
 	[OPTION_PLATFORM] = {"platform", 'p', "OS/ARCH[/VARIANT]", true, "only this platform; copy takes several"},
 	[OPTION_QUIET] = {"quiet", 'q', NULL, false, "print nothing, unless something failed"},
+	[OPTION_REFERRERS] = {"referrers", 0, "true|false|always", false,
+		"signatures, SBOMs and attestations: true (the default) copies those of what is copied, always those "
+		"of "
+		"unchanged images, too"},
 	[OPTION_REPAIR] = {"repair", 0, NULL, false,
 		"copy what is missing or wrong again from where it came from, as the state of --config remembers, and "
 		"verify it again"},
@@ -47,9 +51,9 @@ static const struct option options[OPTION_COUNT] = {
 
 static const enum option_id sync_options[] = {
 	OPTION_DRY_RUN, OPTION_GRACE, OPTION_JSON, OPTION_QUIET, OPTION_VERBOSE, OPTION_HELP, OPTION_COUNT};
-static const enum option_id copy_options[] = {OPTION_PLATFORM, OPTION_VERIFY, OPTION_FOREIGN, OPTION_ALLOW_MISSING,
-	OPTION_CONFIG, OPTION_DRY_RUN, OPTION_GRACE, OPTION_JSON, OPTION_QUIET, OPTION_VERBOSE, OPTION_HELP,
-	OPTION_COUNT};
+static const enum option_id copy_options[] = {OPTION_PLATFORM, OPTION_VERIFY, OPTION_FOREIGN, OPTION_REFERRERS,
+	OPTION_ALLOW_MISSING, OPTION_CONFIG, OPTION_DRY_RUN, OPTION_GRACE, OPTION_JSON, OPTION_QUIET, OPTION_VERBOSE,
+	OPTION_HELP, OPTION_COUNT};
 static const enum option_id tags_options[] = {OPTION_CONFIG, OPTION_HELP, OPTION_COUNT};
 static const enum option_id inspect_options[] = {
 	OPTION_PLATFORM, OPTION_CONFIG, OPTION_JSON, OPTION_HELP, OPTION_COUNT};

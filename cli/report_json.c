@@ -66,6 +66,8 @@ static void put_counts(json_t *root, const struct report *report)
 	json_t *left_out = add_object(root, "left_out");
 	put_integer(left_out, "layers", report->left_out.layers);
 	put_integer(left_out, "manifests", report->left_out.manifests);
+	put_integer(left_out, "referrers", report->left_out.referrers);
+	put_integer(root, "referrers", report->referrers);
 	json_t *bytes = add_object(root, "bytes");
 	put_integer(bytes, "downloaded", report->bytes.downloaded);
 	put_integer(bytes, "uploaded", report->bytes.uploaded);

@@ -232,9 +232,13 @@ void view_summary(const struct view *view, const struct report *report)
 		(long)report->verified.diff_ids_remembered);
 	if (report->blobs.unproven > 0)
 		fprintf(out, ", %ld layers unproven", (long)report->blobs.unproven);
+	if (report->referrers > 0)
+		fprintf(out, ", %ld referrers", (long)report->referrers);
 	if (report->left_out.layers + report->left_out.manifests > 0)
 		fprintf(out, ", %ld layers and %ld manifests left out", (long)report->left_out.layers,
 			(long)report->left_out.manifests);
+	if (report->left_out.referrers > 0)
+		fprintf(out, ", %ld referrers left out", (long)report->left_out.referrers);
 	fprintf(out, "; %s\n", str_format_duration(report->duration_ms, duration));
 	if (report->stopped_by)
 		fprintf(out, "stopped by signal %d; what is finished stays, run it again for the rest\n",

@@ -310,6 +310,8 @@ static void add_repository(struct assembly *assembly, const struct node *entry)
 	repository->verify = verify ? (enum config_verify)verify->number : CONFIG_VERIFY_LAYERS;
 	const struct node *foreign = setting(assembly, entry, "foreign");
 	repository->foreign = foreign ? (enum config_foreign)foreign->number : CONFIG_FOREIGN_AUTO;
+	const struct node *referrers = setting(assembly, entry, "referrers");
+	repository->referrers = referrers ? (enum config_referrers)referrers->number : CONFIG_REFERRERS_COPIED;
 	const struct node *sparse = setting(assembly, entry, "sparse");
 	repository->keeps_sparse = sparse && sparse->number == 1;
 	repository->merge = number_of(entry, "merge", SCHEMA_FALSE) == SCHEMA_TRUE;

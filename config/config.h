@@ -41,6 +41,9 @@ enum config_verify { CONFIG_VERIFY_LAYERS, CONFIG_VERIFY_DIGESTS };
 /* Layers at URLs, which the source itself does not hold (BLB-14). */
 enum config_foreign { CONFIG_FOREIGN_AUTO, CONFIG_FOREIGN_COPY, CONFIG_FOREIGN_SKIP };
 
+/* What refers to an image. */
+enum config_referrers { CONFIG_REFERRERS_LEFT, CONFIG_REFERRERS_COPIED, CONFIG_REFERRERS_ALWAYS };
+
 /* A target as resolved for one repository: either a registry repository, or a layout. */
 struct config_target {
 	bool is_layout;
@@ -69,6 +72,7 @@ struct config_repository {
 	size_t platform_count; /* 0: all */
 	enum config_verify verify;
 	enum config_foreign foreign;
+	enum config_referrers referrers;
 	bool keeps_sparse; /* an index stands without what its source lacks (IDX-5) */
 	bool merge;
 	struct config_place place;

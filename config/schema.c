@@ -14,6 +14,8 @@ static const struct schema boolean = {.form = SCHEMA_CHOICE, .choices = WORDS("f
 static const struct schema verify = {.form = SCHEMA_CHOICE, .choices = WORDS("layers", "digests")};
 /* The words stand in the order of enum config_foreign. */
 static const struct schema foreign = {.form = SCHEMA_CHOICE, .choices = WORDS("auto", "copy", "skip")};
+/* In the order of enum config_referrers. */
+static const struct schema referrers = {.form = SCHEMA_CHOICE, .choices = WORDS("false", "true", "always")};
 static const struct schema sparse = {.form = SCHEMA_CHOICE, .choices = WORDS("fail", "keep")};
 static const struct schema names = {.form = SCHEMA_CHOICE, .choices = WORDS("full", "tag")};
 static const struct schema text = {.form = SCHEMA_TEXT, .what = "a text"};
@@ -107,7 +109,7 @@ static const struct schema_key defaults_keys[] = {
 	{.name = "foreign", .value = &foreign, .fallback = "auto", .help = "As in an entry"},
 	{.name = "sparse", .value = &sparse, .fallback = "fail", .help = "As in an entry"},
 	{.name = "tags", .value = &tags, .absent = "every tag", .help = "As in an entry"},
-	{.name = "referrers", .value = &later},
+	{.name = "referrers", .value = &referrers, .fallback = "true", .help = "As in an entry"},
 	{.name = "prune", .value = &later},
 	{.name = "staging", .value = &later},
 	{0},
@@ -144,7 +146,11 @@ static const struct schema_key repository_keys[] = {
 		.value = &names,
 		.fallback = "full",
 		.help = "In a layout: `full` names an image `docker.io/library/alpine:3.20`, `tag` names it `3.20`"},
-	{.name = "referrers", .value = &later},
+	{.name = "referrers",
+		.value = &referrers,
+		.absent = "`defaults`",
+		.help = "Signatures, SBOMs and attestations of what is copied: `true` copies them with it; `always` "
+			"looks for new ones of unchanged images, too, which costs requests; `false` copies none"},
 	{.name = "prune", .value = &later},
 	{.name = "staging", .value = &later},
 	{0},

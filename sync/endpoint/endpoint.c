@@ -77,6 +77,11 @@ size_t name_pages_skipped(const struct name_pages *pages)
 	return pages->skipped;
 }
 
+bool name_pages_are_over(const struct name_pages *pages)
+{
+	return pages->ops->pages_are_over && pages->ops->pages_are_over(pages);
+}
+
 void name_pages_free(struct name_pages *pages)
 {
 	if (pages)

@@ -90,6 +90,9 @@ must_check bool name_pages_next(
 size_t name_pages_skipped(const struct name_pages *pages);
 void name_pages_free(struct name_pages *pages);
 
+/** Was that the last page? False also where only the next call would tell. */
+bool name_pages_are_over(const struct name_pages *pages);
+
 /**
  * What @reference (tag or digest text) points to. Never without a digest: where HEAD does not tell, the manifest is
  * read. The caller releases *root. ERR_NOT_FOUND.

@@ -13,6 +13,7 @@ struct endpoint_ops {
 
 	struct name_pages *(*list)(struct endpoint *endpoint, const char *repository);
 	bool (*pages_next)(struct name_pages *pages, const struct image_name **names, size_t *count, struct error *err);
+	bool (*pages_are_over)(const struct name_pages *pages); /* NULL: that is not known */
 	void (*pages_free)(struct name_pages *pages);
 
 	bool (*resolve)(struct endpoint *endpoint, const char *repository, const char *reference,

@@ -90,6 +90,11 @@ static bool pages_next(struct name_pages *pages, const struct image_name **names
 	return true;
 }
 
+static bool pages_are_over(const struct name_pages *pages)
+{
+	return listing_is_over(((const struct listed_names *)pages)->listing);
+}
+
 static void pages_free(struct name_pages *pages)
 {
 	struct listed_names *listed = (struct listed_names *)pages;
@@ -344,6 +349,7 @@ static const struct endpoint_ops registry_ops = {
 	.reference = format_reference,
 	.list = list,
 	.pages_next = pages_next,
+	.pages_are_over = pages_are_over,
 	.pages_free = pages_free,
 	.resolve = resolve,
 	.resolve_by_reading = resolve_by_reading,

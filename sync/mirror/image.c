@@ -261,7 +261,10 @@ static void warn_of_missing(const struct image *image)
 static bool fetch_tree(struct image *image, struct error *err)
 {
 	const struct run_job *what = &image->job->what;
-	const struct tree_wishes wishes = {what->platforms, what->platform_count, what->keeps_sparse};
+	struct digest subject;
+	/* A list of referrers names what was collected since. */
+	bool keeps_sparse = what->keeps_sparse || image_is_list_of_referrers(image, &subject);
+	const struct tree_wishes wishes = {what->platforms, what->platform_count, keeps_sparse};
 	if (!tree_fetch(image->run, what->source, image->repository, &image->root, &wishes, &image->tree, err))
 		return false;
 	image->configs = memory_new(image->tree.manifest_count, sizeof(struct content *));
@@ -307,10 +310,36 @@ static void copy(struct image *image)
 	}
 }
 
+/* `referrers: always`: what came since the image did. */
+static void look_for_referrers(struct image *image)
+{
+	struct error err;
+	bool any = false, known = image->tree.manifest_count > 0 || fetch_tree(image, &err);
+	bool found = known && image_find_referrers(image, &any, &err);
+	for (size_t i = 0; i < image->target_count; i++) {
+		struct image_target *target = &image->targets[i];
+		if (!target->unchanged || (found && (!any || image_copy_referrers(target, &err))))
+			continue;
+		target->unchanged = false;
+		outcome_fail(&target->outcome, "referrer", SIDE_SOURCE, &err);
+	}
+}
+
+static bool any_unchanged(const struct image *image)
+{
+	for (size_t i = 0; i < image->target_count; i++)
+		if (image->targets[i].unchanged)
+			return true;
+	return false;
+}
+
 void image_copy(struct image *image)
 {
 	copy(image);
 	group_wait(&image->looks);
+	if (image->job->what.referrers == CONFIG_REFERRERS_ALWAYS && any_unchanged(image) && !image->run->dry_run &&
+		!run_is_stopping(image->run))
+		look_for_referrers(image);
 }
 
 /* --- what became of it ----------------------------------------------------------------------------------------------
@@ -449,6 +478,7 @@ static void target_release(struct image_target *target)
 void image_free(struct image *image)
 {
 	image_leaves(image);
+	image_release_referrers(image);
 	job_release(image->job);
 	for (size_t i = 0; image->configs && i < image->tree.manifest_count; i++)
 		content_release(image->run, image->configs[i]);
@@ -547,6 +577,7 @@ struct image *image_new(struct job *job, const char *repository, const char *ref
 	list_init(&image->in_flight);
 	waitqueue_init(&image->news);
 	latch_init(&image->checked);
+	latch_init(&image->referrals_found);
 	for (size_t i = 0; i < job->what.target_count; i++)
 		add_target(image, &job->what.targets[i]);
 	return image;

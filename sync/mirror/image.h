@@ -47,7 +47,11 @@ struct image {
 	enum blob_place *places;        /* beside tree.blobs; NULL: all are at the source */
 	const struct content **configs; /* beside tree.manifests: of image manifests, while layers are verified */
 	struct waitqueue news;          /* how its deliveries go: deliver.c */
-	bool check_begun;               /* once for all targets */
+	unsigned depth;                 /* 0: it is wanted for itself; else it refers to one of the depth below */
+	struct referral *referrals;     /* beside tree.manifests: referrers.c */
+	struct latch referrals_found;
+	struct error referrals_err;
+	bool check_begun; /* once for all targets */
 	struct latch checked;
 	struct error check_err;
 };
@@ -105,6 +109,23 @@ must_check bool image_check_diff_ids(struct image *image, struct error *err);
  * ERR_CANCELED only. Waits.
  */
 must_check bool image_deliver_alone(struct image_target *target, struct error *err);
+
+/**
+ * referrers.c: ask the source, once for all targets, what refers to the manifests of the image, if the job copies that.
+ * *any: something does. Waits. Errors of the source.
+ */
+must_check bool image_find_referrers(struct image *image, bool *any, struct error *err);
+void image_release_referrers(struct image *image);
+
+/** Copy to @target what was found; the subjects are there, and the tag has not moved. Waits. */
+must_check bool image_copy_referrers(struct image_target *target, struct error *err);
+
+/**
+ * Is the image a list of what refers to *subject, under the tag of such? What a target has under that tag is not
+ * replaced by it: image_note_list() adds to it (RFR-8). Waits.
+ */
+bool image_is_list_of_referrers(const struct image *image, struct digest *subject);
+must_check bool image_note_list(struct image_target *target, const struct digest *subject, struct error *err);
 
 /**
  * heal.c: after @target refused a manifest with *err, having been asked to take it since @begun_ms: did it lack what it

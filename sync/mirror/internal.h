@@ -34,6 +34,7 @@ enum {
 
 struct content_cache;
 struct blob_table;
+struct referral;
 
 struct endpoint_slot {
 	char *key; /* domain, or how a layout is used and its directory */
@@ -297,6 +298,7 @@ struct job {
 	char *repository;               /* of a pattern: this job's own; NULL: it is one of run->jobs */
 	struct run_target *own_targets; /* likewise */
 	size_t users;                   /* of those: images, and who lists */
+	bool has_no_referrer_tags;      /* its list came whole, and none of its tags is made of a digest (RFR-17) */
 	bool warned_of_length;          /* of a target's name */
 	bool whole;                     /* of a retry: it could not be listed then, so all of it is taken */
 };

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/str.h"
 #include "scheduler/loop.h"
 
 /* The specification asks registries for that much, and most give no more. */
@@ -61,6 +62,23 @@ static bool put_level(struct image_target *target, unsigned depth, bool with_sub
 	return ok && outcome_is_well(&outcome);
 }
 
+/* What refers to the image is there before its tag moves, and the image before what refers to it (RFR-14, PSH-4). */
+static bool put_root(struct image_target *target, struct error *err)
+{
+	struct image *image = target->image;
+	const struct tree_manifest *root = &image->tree.manifests[0];
+	const char *tag = target->keeps_tag ? NULL : target->tag ? target->tag : root->descriptor.digest.text;
+	struct digest subject;
+	bool any = false;
+	if (image_is_list_of_referrers(image, &subject) && str_is(tag, image->reference))
+		return image_note_list(target, &subject, err);
+	if (!image_target_is_at_home(target) && !image_find_referrers(image, &any, err))
+		return false;
+	if (any && (!put_manifest(target, root, NULL, err) || !image_copy_referrers(target, err)))
+		return false;
+	return (any && !tag) || put_manifest(target, root, tag, err);
+}
+
 static bool publish(struct image_target *target, struct error *err)
 {
 	const struct tree *tree = &target->image->tree;
@@ -68,9 +86,7 @@ static bool publish(struct image_target *target, struct error *err)
 		if (!put_level(target, depth, false, err) || !put_level(target, depth, true, err))
 			return false;
 	}
-	const struct tree_manifest *root = &tree->manifests[0];
-	const char *tag = target->keeps_tag ? NULL : target->tag ? target->tag : root->descriptor.digest.text;
-	return put_manifest(target, root, tag, err) && endpoint_flush(target->endpoint, err);
+	return put_root(target, err) && endpoint_flush(target->endpoint, err);
 }
 
 void image_publish(struct image_target *target)

@@ -69,7 +69,9 @@ struct report {
 	struct {
 		int64_t layers;    /* of a target: not to be distributed, and not at the source (BLB-14) */
 		int64_t manifests; /* of an index: not at the source (IDX-5) */
+		int64_t referrers; /* of a target: a list names them wrongly, or it refuses them (RFR-12) */
 	} left_out;
+	int64_t referrers; /* copied, or found at a target */
 	struct {
 		int64_t downloaded, uploaded;
 	} bytes;

@@ -109,11 +109,28 @@ static bool is_owned_by_earlier(const struct job *job, const char *tag, bool *ow
 	return true;
 }
 
-static bool start_page(
-	struct job *job, const struct image_name *names, size_t count, size_t *started, struct error *err)
+static enum referrer_tag_kind kind_of(const struct image_name *name)
+{
+	struct digest subject;
+	return referrer_tag_parse(name->reference, &subject);
+}
+
+static bool any_refers(const struct image_name *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (kind_of(&names[i]) != REFERRER_TAG_NONE)
+			return true;
+	return false;
+}
+
+/* Those of @kind. */
+static bool start_kind(struct job *job, const struct image_name *names, size_t count, enum referrer_tag_kind kind,
+	size_t *started, struct error *err)
 {
 	for (size_t i = 0; i < count; i++) {
 		bool taken;
+		if (kind_of(&names[i]) != kind)
+			continue;
 		if (!takes(job, names[i].reference, &taken, err))
 			return false;
 		bool owned = false;
@@ -128,15 +145,27 @@ static bool start_page(
 	return true;
 }
 
+/* RFR-17: what refers to an image comes after it. */
+static bool start_page(
+	struct job *job, const struct image_name *names, size_t count, size_t *started, struct error *err)
+{
+	static const enum referrer_tag_kind order[] = {REFERRER_TAG_NONE, REFERRER_TAG_COSIGN, REFERRER_TAG_LIST};
+	size_t kinds = any_refers(names, count) ? array_count(order) : 1;
+	for (size_t i = 0; i < kinds; i++)
+		if (!start_kind(job, names, count, order[i], started, err))
+			return false;
+	return true;
+}
+
 static bool start_all(struct job *job, struct error *err)
 {
 	struct name_pages *pages = endpoint_list(job->what.source, job->what.repository);
 	const struct image_name *names;
 	size_t count, started = 0;
-	bool ok;
-	do
-		ok = name_pages_next(pages, &names, &count, err) && start_page(job, names, count, &started, err);
-	while (ok && count > 0);
+	bool ok = name_pages_next(pages, &names, &count, err);
+	job->has_no_referrer_tags = ok && name_pages_are_over(pages) && !any_refers(names, count);
+	while (ok && count > 0)
+		ok = start_page(job, names, count, &started, err) && name_pages_next(pages, &names, &count, err);
 	auto_free char *name = name_of(job);
 	if (name_pages_skipped(pages) > 0)
 		log_debug("%s: %zu names of its list are no tags", name, name_pages_skipped(pages));

@@ -282,6 +282,7 @@ static bool add_entry(struct run *run, const struct config_repository *entry, st
 		.platform_count = entry->platform_count,
 		.verify_layers = entry->verify == CONFIG_VERIFY_LAYERS,
 		.foreign = entry->foreign,
+		.referrers = entry->referrers,
 		.keeps_sparse = entry->keeps_sparse,
 		.merge = entry->merge,
 	};

@@ -78,6 +78,7 @@ struct run_job {
 	bool repairs; /* of RUN_LOOKS and RUN_READS: what is wrong is copied again from where the store says it came */
 	bool again;   /* what a target says that it has is not believed, if it was seen to be wrong */
 	enum config_foreign foreign;
+	enum config_referrers referrers;
 	bool keeps_sparse;
 	bool merge; /* a tag that an earlier job with merge writes to the same place is that job's */
 };

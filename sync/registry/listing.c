@@ -314,6 +314,11 @@ static bool next_page(struct listing *listing, struct error *err)
 	return true;
 }
 
+bool listing_is_over(const struct listing *listing)
+{
+	return !listing->url;
+}
+
 bool listing_next(struct listing *listing, char ***names, size_t *count, struct error *err)
 {
 	listing->count = 0;

@@ -81,6 +81,9 @@ struct listing *registry_catalog(struct registry *registry);
  */
 must_check bool listing_next(struct listing *listing, char ***names, size_t *count, struct error *err);
 
+/** Was that the last page? */
+bool listing_is_over(const struct listing *listing);
+
 /** How many names so far were outside the grammar (T-38). */
 size_t listing_skipped(const struct listing *listing);
 

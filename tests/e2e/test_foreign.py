@@ -58,7 +58,7 @@ def test_what_the_source_holds_goes_its_usual_way(stack, foreign, repo, tmp_path
     result = case.sync(foreign).expect(0)
     assert case.target.holds(repo, case.image) and case.in_layout(case.layer)
     assert not case.cdn.requests
-    assert result.report["verified"]["diff_ids"] == 2 and result.report["left_out"] == {"layers": 0, "manifests": 0}
+    assert result.report["verified"]["diff_ids"] == 2 and not any(result.report["left_out"].values())
 
 
 # covers: BLB-14, LYR-14, T-16

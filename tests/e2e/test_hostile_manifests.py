@@ -182,7 +182,7 @@ def test_diamond_is_fetched_once_and_not_by_path(pair, levels, code, repo, tmp_p
     started = time.monotonic()
     result = copy(source, target, repo, tmp_path).expect(code)
     assert time.monotonic() - started < 5 * dray.SLOWER
-    gets = [request.reference for request in source.of("GET manifest")]
+    gets = [request.reference for request in source.of("GET manifest") if not request.reference.startswith("sha256-")]
     assert len(gets) == len(set(gets)) <= 2 * min(levels, 8) + 3
     if code == 0:
         assert set(gets) == set(documents(root))

@@ -42,7 +42,8 @@ def test_content_that_came_along_is_not_fetched_and_still_pushed(pair, repo, tmp
     source.push(repo, "1", index)
     result = copy(source, target, repo, tmp_path).expect(0)
     assert target.holds(repo, index) and target.tags(repo) == {"1": index.digest}
-    assert [request.reference for request in source.of("GET manifest")] == [index.digest]
+    asked = [request.reference for request in source.of("GET manifest") if not request.reference.startswith("sha256-")]
+    assert asked == [index.digest]
     assert {request.reference for request in source.of("GET blob")} == {layer.digest}
     assert result.report["verified"]["diff_ids"] == 1 and result.report["bytes"]["downloaded"] == len(layer.data)
 

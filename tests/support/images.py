@@ -122,6 +122,25 @@ class Index(Blob):
         self.blobs, self.children = [], list(children)
 
 
+class Referrer(Blob):
+    """What oras and others attach to an artifact: an SBOM, say."""
+
+    def __init__(self, subject, kind="application/vnd.example.sbom", label="", annotations=None):
+        config = Blob(b"{}", "application/vnd.oci.empty.v1+json")
+        payload = Blob(to_json({"of": subject.digest, "label": label}), kind)
+        self.kind, self.annotations = kind, annotations or {"org.example.label": label or "none"}
+        super().__init__(to_json({
+            "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": kind, "config": config.descriptor(),
+            "layers": [payload.descriptor()], "subject": subject.descriptor(), "annotations": self.annotations}), MANIFEST)
+        self.blobs, self.children = [config, payload], []
+
+
+def list_of(referrers):
+    """The index that stands for them where there is no API."""
+    return Blob(to_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": [
+        one.descriptor(artifactType=one.kind, annotations=one.annotations) for one in referrers]}), INDEX)
+
+
 def tree(artifact):
     """The artifact and all below it, children first."""
     for child in artifact.children:

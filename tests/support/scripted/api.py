@@ -249,7 +249,7 @@ class Api:
             return error(400, "DIGEST_INVALID", "not a digest")
         if habits.unknown_subject != 200 and not (repository and request.reference in repository.manifests):
             return error(habits.unknown_subject, "MANIFEST_INVALID", "manifest invalid")
-        entries = self._referrers(repository, request.reference) if repository else []
+        entries = list(self._referrers(repository, request.reference)) if repository else []
         wanted = request.query.get("artifactType")
         response = Response(200, b"", [("Content-Type", OCI_INDEX)])
         if wanted:
@@ -266,9 +266,12 @@ class Api:
     @staticmethod
     def _referrers(repository, subject):
         for manifest in repository.manifests.values():
-            document = json.loads(manifest.data)
-            if document.get("subject", {}).get("digest") != subject:
-                continue
+            try:
+                document = json.loads(manifest.data)
+                if document["subject"]["digest"] != subject:
+                    continue
+            except (ValueError, LookupError, TypeError, RecursionError):
+                continue  # a document that is none
             entry = {"mediaType": manifest.media_type, "digest": manifest.digest, "size": len(manifest.data)}
             kind = document.get("artifactType") or document.get("config", {}).get("mediaType")
             yield {**entry, **({"artifactType": kind} if kind else {}),

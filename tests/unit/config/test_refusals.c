@@ -76,7 +76,7 @@ static void an_unknown_key_is_told_with_the_nearest(void **state)
 			"4:27: unknown key \"alow\"; did you mean \"allow\"?\n"},
 		{LIST "- a.io/x: {}\n",
 			"4:3: \"source\" is missing\n4:3: unknown key \"a.io/x\"; the keys here are source, "
-			"target, targets, tags, platforms, verify, foreign, sparse, merge, names\n"},
+			"target, targets, tags, platforms, verify, foreign, sparse, merge, names, referrers\n"},
 	};
 	refuse_all(rows, array_count(rows));
 }
@@ -88,8 +88,6 @@ static void a_key_to_come_is_told_from_an_unknown_one(void **state)
 		{LIST "- {source: a.io/x, tags: {semver: \">=3\"}}\n",
 			"4:27: \"semver\" is not supported by this version\n"},
 		{LIST "- {source: a.io/x, tags: {latest: 5}}\n", "4:27: \"latest\" is not supported by this version\n"},
-		{LIST "- {source: a.io/x, referrers: true}\n",
-			"4:20: \"referrers\" is not supported by this version\n"},
 		{HEAD "prune: true\n", "4:1: \"prune\" is not supported by this version\n"},
 		{HEAD "staging: /srv/staging\n", "4:1: \"staging\" is not supported by this version\n"},
 		{LIST "- oci-archive:x.tar\n", "4:3: \"oci-archive:\" is not supported by this version\n"},
