@@ -1,4 +1,5 @@
-"""Network chaos: a source and a target that cut, delay, corrupt, swap and refuse replies, as the plan of a seed says.
+"""Network chaos: a source and a target that cut, delay, corrupt, swap and refuse replies, as the plan of a seed says. One run
+in seven comes after one that was killed in the midst of it.
 
 Every run ends in its time. Exit code 0 means that all is there, byte for byte; another code tells of every image that is not;
 and a tag at the target, or a name in the layout, is whole at any time. Without chaos the next run brings the rest.
@@ -189,6 +190,7 @@ class Trial:
         self.layout = directory / "layout" if dice.random() < 0.3 else None
         targets = [f"{self.target.address}/chaos"] + ([f"oci:{self.layout}"] if self.layout else [])
         entries = [""] if dice.random() < 0.5 else [f":{tag}" for tag in CONTENT]
+        self.killed_after = dice.uniform(0.05, 1.5) if dice.random() < 0.15 else None
         self.config = dray.write_config(directory / "c.yaml", "limits: {connect-timeout: 2s, stall-timeout: 1s}\nrepos:\n" + "".join(
             f"  - {{source: '{self.source.address}/chaos{entry}', targets: [{', '.join(targets)}]}}\n" for entry in entries))
 
@@ -202,6 +204,14 @@ class Trial:
 
     def run(self):
         return dray.sync(self.config, seconds=BOUND_S)
+
+    def kill(self, seconds):
+        """A run before the run, that is killed unless it has ended."""
+        run = dray.start("sync", self.config, "--quiet", cwd=self.directory, verbose=False)
+        time.sleep(seconds)
+        run.kill()
+        dray.finish(run)
+        self.missing()
 
     def missing(self):
         """(tag, place) of what is not there as it should be; AssertionError if a tag is not whole."""
@@ -242,6 +252,9 @@ def trial(seed, directory, told):
     at = Trial(seed, directory)
     result, begun = None, time.monotonic()
     try:
+        if at.killed_after:
+            at.kill(at.killed_after)
+            told["killed"] += 1
         result = at.run()
         told[f"exit {result.code}"] += 1
         told.update(line.rpartition(": ")[2] for chaos in at.chaos for line in chaos.done)
