@@ -8,6 +8,8 @@
 #define SPILL_BYTES   (64 * KIB)
 #define DISCARD_BYTES (64 * KIB)
 
+enum { STATUS_FINAL = 200 };
+
 /* T-5: who sends a byte now and then would keep us for ever. */
 #define LEAST_BYTES_PER_S ((int64_t)KIB)
 
@@ -38,13 +40,20 @@ static bool body_is_taken(const struct hop *hop)
 	return hop->taken_bytes >= hop->body_bytes;
 }
 
+static bool has_begun_to_answer(const struct hop *hop)
+{
+	return hop->status >= STATUS_FINAL;
+}
+
 static int64_t patience_ms(const struct hop *hop, const char **what)
 {
 	if (!hop->connected) {
 		*what = "no connection within";
 		return hop->settings->connect_timeout_ms;
 	}
-	if (hop->answered || !body_is_taken(hop)) {
+	/* A head that has begun comes without a pause, however long it took to begin; one whose end was lost never
+	 * comes. */
+	if (hop->answered || has_begun_to_answer(hop) || !body_is_taken(hop)) {
 		*what = hop->moved_bytes > 0 ? "less than 1 KiB/s for" : "no byte within";
 		return hop->settings->stall_timeout_ms;
 	}
@@ -70,6 +79,10 @@ static bool on_status(void *context, int status)
 {
 	struct hop *hop = context;
 	hop->status = status;
+	if (has_begun_to_answer(hop)) {
+		progress(hop);
+		wake(hop); /* who waits has set its alarm by the clock of the reply */
+	}
 	return headers_restart(&hop->headers, &hop->failure);
 }
 

@@ -57,6 +57,12 @@ static bool reply_bodies(struct peer *peer)
 		peer_wait_close(peer);
 		return false;
 	}
+	if (str_is(peer->path, "/half-a-head")) {
+		peer_drop_body(peer);
+		peer_say(peer, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n");
+		peer_wait_close(peer);
+		return false;
+	}
 	if (str_is(peer->path, "/half")) {
 		peer_say(peer, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
 		peer_wait_close(peer);
@@ -330,6 +336,29 @@ static void silence_ends_by_our_clocks(void **state)
 	tell(clocks, reply_bodies, &settings);
 }
 
+static void half_a_head(struct story *story)
+{
+	struct error err;
+	auto_free char *put = url_at(&story->server, "/half-a-head");
+	auto_exchange struct http_exchange *upload = open_upload(story, put, 5);
+	assert_true(http_write(upload, "hello", 5, &err));
+	assert_false(http_reply(upload, &err));
+	assert_int_equal(err.kind, ERR_TIMEOUT);
+	assert_non_null(strstr(err.text, "no byte within"));
+}
+
+/* Found by network chaos, seed 40105: it took the ten minutes that a registry may need to begin its reply to an upload.
+ */
+static void a_reply_whose_head_never_ends_is_a_stall(void **state)
+{
+	(void)state;
+	const struct http_settings settings = {.connect_timeout_ms = 5000,
+		.first_byte_timeout_ms = 60000,
+		.stall_timeout_ms = 40,
+		.commit_timeout_ms = 600000};
+	tell(half_a_head, reply_bodies, &settings);
+}
+
 /* --- many, and cancellation --------------------------------------------------------------------------------------- */
 
 struct head_job {
@@ -496,6 +525,7 @@ int main(void)
 		cmocka_unit_test(an_upload_that_is_cut_fails),
 		cmocka_unit_test(handles_are_used_again_for_anything),
 		cmocka_unit_test(silence_ends_by_our_clocks),
+		cmocka_unit_test(a_reply_whose_head_never_ends_is_a_stall),
 		cmocka_unit_test(five_hundred_tasks_ask_at_once),
 		cmocka_unit_test(every_wait_can_be_cancelled),
 		cmocka_unit_test(a_client_leaves_nothing_on_the_loop),
