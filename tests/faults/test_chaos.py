@@ -59,6 +59,19 @@ class Twice(scripted.Action):
         return True
 
 
+class Wire(scripted.Action):
+    """One bit of the status line and the headers is another."""
+
+    def __init__(self, dice):
+        self.dice = dice
+
+    async def send(self, request, response, stream):
+        head = bytearray(response.head())
+        head[self.dice.randrange(len(head))] ^= 1 << self.dice.randrange(8)
+        await stream.write(bytes(head) + (b"" if request.method == "HEAD" else response.body))
+        return True
+
+
 class Stall(scripted.Action):
     """Nothing more comes, from some byte of the reply on; never after its last one: what is then asked there is an upload
     whose reply may take its ten minutes."""
@@ -127,6 +140,7 @@ FAULTS = {
     "byte": bad_byte,
     "swapped": swapped,
     "twice": lambda dice: Twice(),
+    "wire": Wire,
     "drip": lambda dice: scripted.drip(60_000, 0.1),
     "stall": lambda dice: Stall(dice.random()),
 }
