@@ -71,6 +71,7 @@ static void put_counts(json_t *root, const struct report *report)
 	json_t *bytes = add_object(root, "bytes");
 	put_integer(bytes, "downloaded", report->bytes.downloaded);
 	put_integer(bytes, "uploaded", report->bytes.uploaded);
+	put_integer(bytes, "resumed", report->bytes.resumed);
 	json_t *verified = add_object(root, "verified");
 	put_integer(verified, "digests", report->verified.digests);
 	put_integer(verified, "diff_ids", report->verified.diff_ids);

@@ -158,6 +158,19 @@ bool endpoint_blob_create(struct endpoint *endpoint, const char *repository, con
 	return endpoint->ops->blob_create(endpoint, repository, blob, writer, err);
 }
 
+bool endpoint_blob_resume(struct endpoint *endpoint, const struct descriptor *blob, struct endpoint_writer **writer,
+	struct endpoint_reader **reader, int64_t *length, struct error *err)
+{
+	*length = 0;
+	return !endpoint->ops->blob_resume || endpoint->ops->blob_resume(endpoint, blob, writer, reader, length, err);
+}
+
+void endpoint_writer_keep(struct endpoint_writer *writer)
+{
+	if (writer && writer->ops->writer_keep)
+		writer->ops->writer_keep(writer);
+}
+
 bool endpoint_writer_write(struct endpoint_writer *writer, const void *bytes, size_t length, struct error *err)
 {
 	return writer->ops->writer_write(writer, bytes, length, err);

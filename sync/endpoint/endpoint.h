@@ -166,6 +166,17 @@ must_check bool endpoint_blob_mount(struct endpoint *endpoint, const char *repos
 must_check bool endpoint_blob_create(struct endpoint *endpoint, const char *repository, const struct descriptor *blob,
 	struct endpoint_writer **writer, struct error *err);
 
+/**
+ * The beginning of the blob that an earlier writer left here, dead or told to (endpoint_writer_keep()): *length bytes,
+ * which *reader gives, and which *writer has already: it takes the blob from its first byte all the same. Nothing of it
+ * is proven. *length 0: there is none, and no reader and no writer. ERR_IO. Waits.
+ */
+must_check bool endpoint_blob_resume(struct endpoint *endpoint, const struct descriptor *blob,
+	struct endpoint_writer **writer, struct endpoint_reader **reader, int64_t *length, struct error *err);
+
+/** What was written is right as far as it goes: when the writer is freed it stays, if that is possible. */
+void endpoint_writer_keep(struct endpoint_writer *writer);
+
 /** The next bytes, in order. */
 must_check bool endpoint_writer_write(
 	struct endpoint_writer *writer, const void *bytes, size_t length, struct error *err);

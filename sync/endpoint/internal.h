@@ -42,6 +42,10 @@ struct endpoint_ops {
 		const struct descriptor *blob, bool *mounted, struct endpoint_writer **writer, struct error *err);
 	bool (*blob_create)(struct endpoint *endpoint, const char *repository, const struct descriptor *blob,
 		struct endpoint_writer **writer, struct error *err);
+	bool (*blob_resume)(struct endpoint *endpoint, const struct descriptor *blob, struct endpoint_writer **writer,
+		struct endpoint_reader **reader, int64_t *length,
+		struct error *err);                          /* NULL: there is never anything */
+	void (*writer_keep)(struct endpoint_writer *writer); /* NULL: it cannot */
 	bool (*writer_write)(struct endpoint_writer *writer, const void *bytes, size_t length, struct error *err);
 	bool (*writer_commit)(struct endpoint_writer *writer, struct error *err);
 	void (*writer_restart)(struct endpoint_writer *writer);                    /* NULL: never advised */

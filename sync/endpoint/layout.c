@@ -48,7 +48,7 @@ static bool check_marker(int root, struct error *err)
 static bool write_marker(int root, struct error *err)
 {
 	struct temporary temporary;
-	if (!temporary_open(root, &temporary, err))
+	if (!temporary_open(root, NULL, &temporary, err))
 		return false;
 	if (!file_write_all(temporary.fd, MARKER_TEXT, strlen(MARKER_TEXT), err)) {
 		temporary_abort(&temporary);
@@ -386,6 +386,8 @@ static const struct endpoint_ops layout_ops = {
 	.blob_present = layout_blob_present,
 	.blob_mount = blob_mount,
 	.blob_create = layout_blob_create,
+	.blob_resume = layout_blob_resume,
+	.writer_keep = layout_writer_keep,
 	.writer_write = layout_writer_write,
 	.writer_commit = layout_writer_commit,
 	.writer_free = layout_writer_free,

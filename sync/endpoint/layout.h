@@ -145,6 +145,9 @@ bool layout_blob_present(struct endpoint *endpoint, const char *repository, cons
 	bool *present, struct error *err);
 bool layout_blob_create(struct endpoint *endpoint, const char *repository, const struct descriptor *blob,
 	struct endpoint_writer **writer, struct error *err);
+bool layout_blob_resume(struct endpoint *endpoint, const struct descriptor *blob, struct endpoint_writer **writer,
+	struct endpoint_reader **reader, int64_t *length, struct error *err);
+void layout_writer_keep(struct endpoint_writer *writer);
 bool layout_writer_write(struct endpoint_writer *writer, const void *bytes, size_t length, struct error *err);
 bool layout_writer_commit(struct endpoint_writer *writer, struct error *err);
 void layout_writer_free(struct endpoint_writer *writer);

@@ -247,7 +247,7 @@ static bool store_manifest(void *argument, struct error *err)
 	if (is_stored(job))
 		return true;
 	auto_close int store = layout_open_store(job->root, digest, true, err);
-	if (store < 0 || !temporary_open(job->root, &temporary, err))
+	if (store < 0 || !temporary_open(job->root, NULL, &temporary, err))
 		return error_wrap(err, "%s", shown);
 	if (!file_write_all(temporary.fd, job->bytes, (size_t)job->manifest->size, err)) {
 		temporary_abort(&temporary);
@@ -296,6 +296,8 @@ struct layout_writer {
 	const struct layout *layout;
 	struct digest digest;
 	int64_t size, written;
+	int64_t found; /* so many bytes of it were there before: they are not written again */
+	bool keeps;    /* what is there of it, for another writer */
 	struct temporary temporary;
 };
 
@@ -321,7 +323,8 @@ static bool start_writer(void *argument, struct error *err)
 	struct layout_writer *writer = ((struct writer_job *)argument)->writer;
 	char shown[BLOB_PATH_MAX];
 	auto_close int store = layout_open_store(writer->layout->root, &writer->digest, true, err);
-	return (store >= 0 && temporary_open(writer->layout->root, &writer->temporary, err) && reserve(writer, err)) ||
+	return (store >= 0 && temporary_open(writer->layout->root, &writer->digest, &writer->temporary, err) &&
+		       reserve(writer, err)) ||
 	       error_wrap(err, "%s", layout_blob_path(&writer->digest, shown));
 }
 
@@ -344,24 +347,67 @@ static bool commit_writer(void *argument, struct error *err)
 
 static bool abort_writer(void *argument, struct error *err)
 {
+	struct layout_writer *writer = ((struct writer_job *)argument)->writer;
 	(void)err;
-	temporary_abort(&((struct writer_job *)argument)->writer->temporary);
+	if (writer->keeps)
+		temporary_keep(&writer->temporary);
+	else
+		temporary_abort(&writer->temporary);
 	return true;
+}
+
+static struct layout_writer *writer_new(struct endpoint *endpoint, const struct descriptor *blob)
+{
+	struct layout_writer *writer = memory_new(1, sizeof *writer);
+	*writer = (struct layout_writer){
+		.head = {endpoint->ops},
+		.layout = layout_of(endpoint),
+		.digest = blob->digest,
+		.size = blob->size,
+		.temporary = {.fd = -1, .directory = -1},
+	};
+	return writer;
+}
+
+static bool resume_writer(void *argument, struct error *err)
+{
+	struct layout_writer *writer = ((struct writer_job *)argument)->writer;
+	char shown[BLOB_PATH_MAX];
+	return temporary_resume(
+		       writer->layout->root, &writer->digest, writer->size, &writer->temporary, &writer->found, err) ||
+	       error_wrap(err, "%s", layout_blob_path(&writer->digest, shown));
+}
+
+bool layout_blob_resume(struct endpoint *endpoint, const struct descriptor *blob, struct endpoint_writer **writer_out,
+	struct endpoint_reader **reader, int64_t *length, struct error *err)
+{
+	struct layout_writer *writer = writer_new(endpoint, blob);
+	struct writer_job job = {.writer = writer};
+	bool ok = layout_run(layout_of(endpoint), &job, resume_writer, err);
+	int fd = ok && writer->found > 0 ? dup(writer->temporary.fd) : -1;
+	*length = fd >= 0 ? writer->found : 0;
+	if (fd < 0) {
+		layout_writer_free(&writer->head);
+		return ok;
+	}
+	struct layout_reader *made = memory_new(1, sizeof *made);
+	*made = (struct layout_reader){{endpoint->ops, NULL}, layout_of(endpoint), fd, blob->digest, 0, writer->found};
+	*reader = &made->head;
+	*writer_out = &writer->head;
+	return true;
+}
+
+void layout_writer_keep(struct endpoint_writer *endpoint_writer)
+{
+	((struct layout_writer *)endpoint_writer)->keeps = true;
 }
 
 bool layout_blob_create(struct endpoint *endpoint, const char *repository, const struct descriptor *blob,
 	struct endpoint_writer **writer_out, struct error *err)
 {
 	struct layout *layout = layout_of(endpoint);
-	struct layout_writer *writer = memory_new(1, sizeof *writer);
+	struct layout_writer *writer = writer_new(endpoint, blob);
 	(void)repository;
-	*writer = (struct layout_writer){
-		.head = {endpoint->ops},
-		.layout = layout,
-		.digest = blob->digest,
-		.size = blob->size,
-		.temporary = {.fd = -1, .directory = -1},
-	};
 	struct writer_job job = {.writer = writer};
 	if (!layout_run(layout, &job, start_writer, err)) {
 		layout_writer_free(&writer->head);
@@ -374,11 +420,14 @@ bool layout_blob_create(struct endpoint *endpoint, const char *repository, const
 bool layout_writer_write(struct endpoint_writer *endpoint_writer, const void *bytes, size_t length, struct error *err)
 {
 	struct layout_writer *writer = (struct layout_writer *)endpoint_writer;
-	struct writer_job job = {.writer = writer, .bytes = bytes, .length = length};
+	/* What was found is what is read back for the others, and proven with the rest. */
+	int64_t old = writer->found > writer->written ? writer->found - writer->written : 0;
+	size_t skipped = old < (int64_t)length ? (size_t)old : length;
+	struct writer_job job = {.writer = writer, .bytes = (const char *)bytes + skipped, .length = length - skipped};
 	if ((int64_t)length > writer->size - writer->written)
 		return error_set(err, ERR_CORRUPT, "%s: %s has more than %jd bytes", writer->layout->name,
 			writer->digest.text, (intmax_t)writer->size);
-	if (!layout_run(writer->layout, &job, write_piece, err))
+	if (job.length > 0 && !layout_run(writer->layout, &job, write_piece, err))
 		return false;
 	writer->written += (int64_t)length;
 	return true;

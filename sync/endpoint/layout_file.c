@@ -17,6 +17,8 @@
 #define STORES "blobs"
 #define INGEST "ingest"
 #define PREFIX "dray-"
+/* In a name: whose beginning it may be. */
+#define BEGINNING "-of-"
 
 static const int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
@@ -178,20 +180,21 @@ bool layout_sync_stores(int root, bool *lost, struct error *err)
 /* --- files in the making --------------------------------------------------------------------------------------- */
 
 /* One try. False with errno ENOENT or EWOULDBLOCK: another run tidied or swept in between; try again. */
-static bool try_open(int root, struct temporary *temporary)
+static bool try_open(int root, const struct digest *digest, struct temporary *temporary)
 {
 	uint64_t random;
 	struct stat status;
 	if (getrandom(&random, sizeof random, 0) != sizeof random)
 		return false;
-	snprintf(temporary->name, sizeof temporary->name, PREFIX "%ld-%016" PRIx64, (long)getpid(), random);
+	snprintf(temporary->name, sizeof temporary->name, PREFIX "%ld-%016" PRIx64 "%s%s", (long)getpid(), random,
+		digest ? BEGINNING : "", digest ? digest->text : "");
 	if (mkdirat(root, INGEST, 0755) != 0 && errno != EEXIST)
 		return false;
 	temporary->directory = openat(root, INGEST, directory_flags);
 	if (temporary->directory < 0)
 		return false;
-	temporary->fd = openat(
-		temporary->directory, temporary->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	temporary->fd =
+		openat(temporary->directory, temporary->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (temporary->fd < 0)
 		return false;
 	if (flock(temporary->fd, LOCK_EX | LOCK_NB) != 0 || fstat(temporary->fd, &status) != 0)
@@ -202,12 +205,12 @@ static bool try_open(int root, struct temporary *temporary)
 	return false;
 }
 
-bool temporary_open(int root, struct temporary *temporary, struct error *err)
+bool temporary_open(int root, const struct digest *digest, struct temporary *temporary, struct error *err)
 {
 	enum { TRIES_MOST = 100 };
 	for (int i = 0; i < TRIES_MOST; i++) {
 		*temporary = (struct temporary){.fd = -1, .directory = -1};
-		if (try_open(root, temporary))
+		if (try_open(root, digest, temporary))
 			return true;
 		int why = errno;
 		temporary_abort(temporary);
@@ -245,10 +248,87 @@ bool temporary_publish(struct temporary *temporary, int directory, const char *n
 	return true;
 }
 
+void temporary_keep(struct temporary *temporary)
+{
+	if (temporary->fd >= 0)
+		close(temporary->fd);
+	if (temporary->directory >= 0)
+		close(temporary->directory);
+	*temporary = (struct temporary){.fd = -1, .directory = -1};
+}
+
+/* A beginning that nobody has, of the length that it has; -1: none. It is ours as long as *fd is open. */
+static int64_t claim(int directory, const char *name, int *fd)
+{
+	struct stat status;
+	*fd = openat(directory, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (*fd < 0)
+		return -1;
+	if (flock(*fd, LOCK_EX | LOCK_NB) == 0 && fstat(*fd, &status) == 0 && S_ISREG(status.st_mode) &&
+		status.st_nlink > 0)
+		return status.st_size;
+	close(*fd);
+	return -1;
+}
+
+static void take_longer(struct temporary *best, int64_t *length, int64_t most, const char *name)
+{
+	int fd;
+	int64_t found = claim(best->directory, name, &fd);
+	if (found < 0)
+		return;
+	if (found > most || found <= *length) { /* no beginning of it, or one that a longer one makes useless */
+		unlinkat(best->directory, name, 0);
+		close(fd);
+		return;
+	}
+	if (best->fd >= 0) {
+		unlinkat(best->directory, best->name, 0);
+		close(best->fd);
+	}
+	best->fd = fd;
+	*length = found;
+	snprintf(best->name, sizeof best->name, "%s", name);
+}
+
+static bool is_beginning_of(const char *name, const struct digest *digest)
+{
+	const char *of = strstr(name, BEGINNING);
+	return str_starts_with(name, PREFIX) && of && str_is(of + strlen(BEGINNING), digest->text);
+}
+
+bool temporary_resume(int root, const struct digest *digest, int64_t most, struct temporary *temporary, int64_t *length,
+	struct error *err)
+{
+	*temporary = (struct temporary){.fd = -1, .directory = openat(root, INGEST, directory_flags)};
+	*length = 0;
+	if (temporary->directory < 0)
+		return errno == ENOENT || error_errno(err, INGEST);
+	int fd = dup(temporary->directory);
+	DIR *listing = fd >= 0 ? fdopendir(fd) : NULL;
+	const struct dirent *entry;
+	while (listing && (entry = readdir(listing)))
+		if (is_beginning_of(entry->d_name, digest))
+			take_longer(temporary, length, most, entry->d_name);
+	if (listing)
+		closedir(listing);
+	else if (fd >= 0)
+		close(fd);
+	if (*length > 0 && lseek(temporary->fd, (off_t)*length, SEEK_SET) >= 0)
+		return true;
+	temporary_abort(temporary);
+	*length = 0;
+	return true;
+}
+
 static void sweep_one(int directory, const char *name)
 {
+	struct stat status;
 	auto_close int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &status) != 0)
+		return;
+	bool may_be_used = strstr(name, BEGINNING) && status.st_size > 0 && S_ISREG(status.st_mode);
+	if (!may_be_used || status.st_mtim.tv_sec < time(NULL) - TEMPORARY_KEPT_S)
 		unlinkat(directory, name, 0);
 }
 

@@ -61,10 +61,21 @@ int layout_use(int root, bool alone, struct error *err);
 struct temporary {
 	int fd;        /* -1: none */
 	int directory; /* ingest/ */
-	char name[64];
+	char name[256];
 };
 
-must_check bool temporary_open(int root, struct temporary *temporary, struct error *err);
+/** @digest: of the blob that it will be, so that temporary_resume() finds it after our death; NULL: of no blob. */
+must_check bool temporary_open(int root, const struct digest *digest, struct temporary *temporary, struct error *err);
+
+/**
+ * The longest beginning of the blob @digest that a dead run left, or this one (temporary_keep()); ours now, and *length
+ * bytes long, at most @most. What is too long is removed. *length 0: there is none. ERR_IO.
+ */
+must_check bool temporary_resume(int root, const struct digest *digest, int64_t most, struct temporary *temporary,
+	int64_t *length, struct error *err);
+
+/** Leave it for temporary_resume(). */
+void temporary_keep(struct temporary *temporary);
 
 /**
  * fsync, then rename to @name in @directory, over whatever stands there. The temporary is gone, also after a failure:
@@ -75,7 +86,8 @@ must_check bool temporary_publish(struct temporary *temporary, int directory, co
 /** Remove it; harmless if there is none. */
 void temporary_abort(struct temporary *temporary);
 
-/** Remove what dead runs of ours left in ingest/. */
+/** Remove what dead runs of ours left in ingest/; beginnings of blobs only after TEMPORARY_KEPT_S. */
+enum { TEMPORARY_KEPT_S = 7 * 24 * 3600 };
 void temporary_sweep(int root);
 
 /** Remove ingest/ if it is empty. */

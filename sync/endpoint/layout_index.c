@@ -338,7 +338,7 @@ static bool write_document(int root, const json_t *document, struct stat *status
 	size_t length = strlen(text);
 	if (length > LIMIT_LAYOUT_INDEX_BYTES)
 		return error_set(err, ERR_TOO_LARGE, "%zu bytes", length);
-	if (!temporary_open(root, &temporary, err))
+	if (!temporary_open(root, NULL, &temporary, err))
 		return false;
 	bool ok = file_write_all(temporary.fd, text, length, err) &&
 		  (fstat(temporary.fd, &ours) == 0 || error_errno(err, "fstat"));

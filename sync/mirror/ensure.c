@@ -439,11 +439,13 @@ static const struct error *failure_of_source(const struct transfer *transfer)
 static void count_source(struct ensure *e, const struct transfer *transfer, bool crossed_before)
 {
 	struct report *report = &e->run->report;
-	bool from_source = !transfer->memory && transfer->source == e->source->endpoint && transfer->offset > 0;
+	bool from_source =
+		!transfer->memory && transfer->source == e->source->endpoint && transfer->offset > transfer->found;
 	if (from_source && crossed_before)
 		report->blobs.reread++;
 	else if (from_source)
 		report->blobs.downloaded++;
+	report->bytes.resumed += transfer->found;
 	e->blob->crossed |= from_source || transfer->memory;
 	if (!transfer->memory && !transfer->abandoned && !failure_of_source(transfer))
 		report->verified.digests++;
@@ -490,6 +492,9 @@ static void note_corrupt(struct ensure *e, const struct error *err)
 /* That our source failed says nothing of another image's; that a target did not give it back, nothing of any. */
 static void settle_unfed(struct ensure *e, struct transfer *transfer, const struct error *why)
 {
+	/* What a dead run left may be what is wrong: it is gone now, and all of the blob is asked for. */
+	if (transfer->found > 0 && why->kind == ERR_CORRUPT)
+		return;
 	bool from_source = transfer->memory || (transfer->source == e->source->endpoint &&
 						       str_is(transfer->repository, e->source->repository));
 	e->blob->no_reading_back |= !from_source;

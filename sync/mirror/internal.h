@@ -275,7 +275,9 @@ struct transfer {
 	struct latch verdict;
 	struct error verdict_err; /* kind ERR_NONE: size and digest agree */
 	struct fact fact;
-	int64_t offset;    /* bytes got from the source */
+	int64_t offset; /* bytes got from the source */
+	int64_t found;  /* and, before those, at a target that had the beginning already */
+	struct endpoint_reader *beginning;
 	int restarts;      /* how often the source began anew instead of going on */
 	char encoding[32]; /* Content-Encoding of what came, "": none (BLB-9) */
 	size_t sinks_left;

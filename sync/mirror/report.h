@@ -74,6 +74,7 @@ struct report {
 	int64_t referrers; /* copied, or found at a target */
 	struct {
 		int64_t downloaded, uploaded;
+		int64_t resumed; /* of blobs: found at a target, where an earlier run or carry had left them */
 	} bytes;
 	struct {
 		int64_t digests, diff_ids, diff_ids_remembered;

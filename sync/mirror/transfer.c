@@ -12,10 +12,13 @@
  *   the bytes are wrong    the verdict says so: no sink has sent the last chunk, every session is cut
  *   a sink breaks          while the first chunk is still in the channel it starts over in a new session; later it
  *                          leaves, and is served afterwards from another target, or by another carry
+ *   a run died             a target may have the beginning: it is read back, for the verifier and the other sinks, and
+ *                          the source is asked for the rest
  *   a sink is slow         it is put out after SLOW_TARGET_MS, if others wait for it, and served afterwards
  */
 #include "sync/mirror/internal.h"
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "scheduler/loop.h"
@@ -25,6 +28,9 @@
 
 #include <stdio.h>
 #include <string.h>
+
+/* Of a smaller blob no beginning is looked for. */
+#define BEGINNING_LEAST ((int64_t)MIB)
 
 /* Below this, handing a chunk to a worker costs more than hashing it here. */
 enum { INLINE_BYTES = 16 * 1024, SINK_ATTEMPTS = 3 };
@@ -276,8 +282,16 @@ static bool starts_over(struct sink *sink)
 	return channel_rewind(&sink->reader) && (other_way || retry_pause(&retry_default, sink->attempts, &sink->err));
 }
 
+/* The link failed, or we were stopped: what came is right as far as it goes. */
+static bool is_worth_keeping(const struct error *err)
+{
+	return retry_is_transient(err) || err->kind == ERR_CANCELED;
+}
+
 static void end_writer(struct sink *sink)
 {
+	if (!sink->arrived && is_worth_keeping(&sink->err))
+		endpoint_writer_keep(sink->writer);
 	if (sink->advice == UPLOAD_MOVED) {
 		endpoint_writer_restart(sink->writer);
 		return;
@@ -381,11 +395,56 @@ static bool pump_once(struct transfer *transfer, struct partial *partial, struct
 	return ok;
 }
 
+/* The first target that has a beginning of the blob gives it; its writer goes on where that ends. */
+static void find_beginning(struct transfer *transfer)
+{
+	struct error err;
+	for (size_t i = 0; i < transfer->sink_count && transfer->found == 0; i++) {
+		struct sink *sink = &transfer->sinks[i];
+		if (sink->put_out || sink->want->session || transfer->blob.size < BEGINNING_LEAST)
+			continue;
+		if (!endpoint_blob_resume(sink->want->endpoint, &transfer->blob, &sink->want->session,
+			    &transfer->beginning, &transfer->found, &err))
+			log_debug("%s: no beginning: %s", transfer->image, err.text);
+	}
+}
+
+static bool fill_from_beginning(struct transfer *transfer, struct partial *partial, struct error *err)
+{
+	size_t wanted = transfer->channel.slot_bytes, got;
+	if (!endpoint_reader_read(
+		    transfer->beginning, partial->data + partial->length, wanted - partial->length, &got, err))
+		return false;
+	partial->length += got;
+	if (partial->length < wanted && transfer->offset + (int64_t)partial->length < transfer->blob.size)
+		return true;
+	transfer->offset += (int64_t)partial->length;
+	channel_publish(&transfer->channel, partial->length);
+	*partial = (struct partial){0};
+	return true;
+}
+
+static bool pump_beginning(struct transfer *transfer, struct partial *partial, struct error *err)
+{
+	char name[24];
+	bool ok = true;
+	if (transfer->found > 0)
+		log_debug("%s: blob %s: the first %ld bytes are there", transfer->image,
+			digest_short(&transfer->blob.digest, name), (long)transfer->found);
+	while (ok && transfer->offset + (int64_t)partial->length < transfer->found && transfer->sinks_left > 0)
+		ok = reserve(transfer, partial, err) && fill_from_beginning(transfer, partial, err);
+	return ok;
+}
+
 static bool pump(struct transfer *transfer, struct error *err)
 {
 	struct partial partial = {0};
+	if (!pump_beginning(transfer, &partial, err))
+		return false;
+	if (transfer->offset == transfer->blob.size)
+		return true;
 	uint64_t answers = endpoint_answers(transfer->source);
-	int64_t mark = 0;
+	int64_t mark = transfer->offset + (int64_t)partial.length;
 	for (int attempt = 1;; attempt++) {
 		/* What has not begun does not keep its places at others through this host's pause. */
 		transfer->found_paused =
@@ -464,6 +523,8 @@ static void close_source(struct transfer *transfer, bool ok)
 static void carry(struct transfer *transfer)
 {
 	struct group group;
+	if (!transfer->memory)
+		find_beginning(transfer);
 	start_tasks(transfer, &group);
 	bool ok = transfer->source_err.kind == ERR_NONE &&
 		  (transfer->memory ? pump_memory(transfer, &transfer->source_err)
@@ -492,6 +553,8 @@ void transfer_run(struct transfer *transfer)
 		error_set(&transfer->source_err, ERR_CANCELED, "stopped");
 	else
 		carry(transfer);
+	if (transfer->beginning)
+		endpoint_reader_close(transfer->beginning);
 	list_remove(&transfer->node);
 	leave_place(transfer, &transfer->run->chunks);
 }
