@@ -24,7 +24,7 @@ static int64_t smaller(int64_t a, int64_t b)
 struct upload_plan upload_plan_for(const struct upload_habits *habits, int64_t size, const struct upload_wishes *wishes)
 {
 	struct upload_plan plan = {.way = UPLOAD_PUT};
-	bool is_too_large = habits->most_bytes > 0 && size > habits->most_bytes;
+	bool is_too_large = habits->most_bytes > 0 && size > habits->most_bytes && !habits->puts_only;
 	if (!is_too_large && !habits->patches)
 		return plan;
 	if (!is_too_large && !habits->full_close) {
@@ -72,6 +72,8 @@ void upload_learn(struct upload_habits *habits, const struct upload_plan *plan, 
 		habits->full_close = true;
 	else if (plan->way == UPLOAD_PUT && status != 400 && says_not_this_way(status))
 		habits->patches = true;
+	else if (plan->way == UPLOAD_CHUNKS && refusal->begins && !habits->patches && (status == 405 || status == 501))
+		habits->puts_only = true; /* then what is wrong with PUTs is the error, and not this */
 }
 
 void upload_learn_cut(struct upload_habits *habits, int64_t elapsed_ms, int64_t body_bytes)

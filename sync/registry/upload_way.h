@@ -21,6 +21,7 @@ enum upload_way { UPLOAD_PUT, UPLOAD_PATCH, UPLOAD_CHUNKS };
 /* Of one host; zero: nothing was refused so far. */
 struct upload_habits {
 	bool patches;       /* a PUT with a body is not taken: UPL-11 */
+	bool puts_only;     /* a PATCH is not taken, which was tried for the size or the time of PUTs */
 	bool full_close;    /* the closing PUT must bring something: UPL-15 */
 	int64_t most_bytes; /* of one body; 0: no limit is known (UPL-12, UPL-13) */
 	int64_t cut_ms;     /* after what time a body was cut; 0: none was (UPL-30) */

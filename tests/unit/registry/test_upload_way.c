@@ -117,6 +117,25 @@ static void two_cuts_after_the_same_time_are_a_clock(void **state)
 	assert_plan(&habits, size, UPLOAD_CHUNKS, (int64_t)(16 * MIB));
 }
 
+static void a_patch_that_is_not_taken_leaves_the_put(void **state)
+{
+	const int64_t size = (int64_t)(100 * MIB);
+	static const int statuses[] = {405, 501};
+	(void)state;
+	for (size_t i = 0; i < array_count(statuses); i++) {
+		struct upload_habits habits = {0};
+		upload_learn_cut(&habits, 60000, size);
+		upload_learn_cut(&habits, 60000, size);
+		assert_plan(&habits, size, UPLOAD_CHUNKS, (int64_t)(16 * MIB));
+		struct upload_plan plan = upload_plan_for(&habits, size, &nothing);
+		upload_learn(&habits, &plan, &(struct upload_refusal){.status = statuses[i], .begins = true});
+		assert_plan(&habits, size, UPLOAD_PUT, 0);
+		upload_learn_cut(&habits, 60000, size);
+		upload_learn_cut(&habits, 60000, size);
+		assert_plan(&habits, size, UPLOAD_PUT, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -127,6 +146,7 @@ int main(void)
 		cmocka_unit_test(an_empty_put_that_is_refused_gets_the_last_part),
 		cmocka_unit_test(parts_are_as_the_registry_wishes),
 		cmocka_unit_test(two_cuts_after_the_same_time_are_a_clock),
+		cmocka_unit_test(a_patch_that_is_not_taken_leaves_the_put),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
