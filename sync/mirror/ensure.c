@@ -204,6 +204,13 @@ static void try_remembered_mount(struct want *want)
 		store_location_gone(e->run->store, registry, from, &e->descriptor->digest);
 }
 
+/* What is true of every request to that host, and is not to be asked for twice. */
+static bool is_no_question(enum error_kind kind)
+{
+	return kind == ERR_CANCELED || kind == ERR_REFUSED || kind == ERR_RATE_LIMITED || kind == ERR_UNAUTHORIZED ||
+	       kind == ERR_IO || kind == ERR_STORE;
+}
+
 static void look(struct want *want)
 {
 	const struct ensure *e = want->ensure;
@@ -218,11 +225,9 @@ static void look(struct want *want)
 	if (near && !endpoint_is_layout(want->endpoint) && try_mount(want, near))
 		return; /* a layout has one store for all: there, just look */
 	if (!endpoint_blob_present(want->endpoint, want->repository, e->descriptor, &present, &err)) {
-		/* UPL-1: what the question was refused for may not hold for the answer: the upload tells. But where no
-		 * question is answered at all, or none may be asked, there is nothing to hope for. */
-		bool host_answers =
-			err.http_status != 0 && err.kind != ERR_RATE_LIMITED && err.kind != ERR_UNAUTHORIZED;
-		if (!host_answers && err.kind != ERR_PROTOCOL && err.kind != ERR_UNSUPPORTED)
+		/* UPL-1: a question that fails is only the slower way: the upload tells. But not where none may be
+		 * asked. */
+		if (is_no_question(err.kind))
 			has_failed(want, SIDE_TARGET, &err);
 	} else if (present) {
 		e->run->report.blobs.present++;

@@ -602,7 +602,7 @@ static inline bool model_start(struct transport *base, const struct transport_re
 			stream->uploaded = content_find(&digest);
 	}
 	if (stream->resource == BLOB && stream->method == HTTP_HEAD && loop_random(1000) < host->faults.no_head)
-		stream->fault = FAULT_FAILED;
+		stream->fault = loop_random(2) == 0 ? FAULT_FAILED : FAULT_REFUSED;
 	start_moving(stream);
 	next_phase(stream, CONNECTING, host->latency_ms);
 	*out = stream;
