@@ -24,6 +24,7 @@ enum {
 	TRANSFER_CHUNKS = 4,
 	CHUNKS_PER_RUN = 64,
 	CHUNK_BYTES = 256 * 1024,
+	WIDE_DECODERS = 2, /* T-43: each with up to 128 MiB */
 	SLOW_TARGET_MS = 10000,
 	SESSIONS_GONE_MOST = 3,   /* UPL-24: then no other is opened for that blob at that place */
 	PROXY_FETCHES_MS = 1000,  /* MAN-13: before what a proxy cache did not find is asked for again */
@@ -61,6 +62,7 @@ struct run {
 	size_t in_flight_count;
 	struct waitqueue admitted; /* woken when another may be */
 	struct gate chunks;
+	struct gate wide_decoders;  /* T-43: taken last, and by who needs nothing else that another has */
 	size_t manifest_bytes_most; /* MAN-20 */
 	struct content_cache *contents;
 	struct blob_table *blobs;
@@ -273,6 +275,7 @@ struct transfer {
 	struct channel channel;
 	struct channel_reader verifier;
 	struct latch verdict;
+	bool has_wide_decoder;
 	struct error verdict_err; /* kind ERR_NONE: size and digest agree */
 	struct fact fact;
 	int64_t offset; /* bytes got from the source */

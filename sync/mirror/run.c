@@ -189,6 +189,7 @@ bool run_new(const struct run_options *options, struct run **run_out, struct err
 	run->report.requests = http_counters(http);
 	run->report.dry_run = options->dry_run;
 	gate_init(&run->chunks, CHUNKS_PER_RUN);
+	gate_init(&run->wide_decoders, WIDE_DECODERS);
 	run->manifest_bytes_most =
 		config && config->manifest_mib > 0 ? (size_t)config->manifest_mib * MIB : LIMIT_MANIFEST_BYTES;
 	list_init(&run->transfers);

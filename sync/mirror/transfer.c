@@ -48,21 +48,44 @@ struct verify_job {
 	struct verifier *verifier;
 	struct channel_slot chunks[TRANSFER_CHUNKS];
 	size_t count;
+	size_t done, taken; /* chunks, and bytes of the next */
 };
 
 static void verify_on_worker(void *argument)
 {
 	struct verify_job *job = argument;
-	for (size_t i = 0; i < job->count; i++)
-		verifier_update(job->verifier, job->chunks[i].data, job->chunks[i].length);
+	for (; job->done < job->count; job->done++, job->taken = 0) {
+		const struct channel_slot *chunk = &job->chunks[job->done];
+		job->taken += verifier_update(job->verifier, chunk->data + job->taken, chunk->length - job->taken);
+		if (verifier_wants_room(job->verifier))
+			return;
+	}
 }
 
-static bool feed(struct verify_job *job, struct error *err)
+/* Whoever has a wide decoder has all else that it needs, so that those who wait for one wait for no one who waits. */
+static bool give_room(struct transfer *transfer, struct verifier *verifier, struct error *err)
 {
-	if (job->count > 1 || job->chunks[0].length > INLINE_BYTES)
-		return pool_run(verify_on_worker, job, err);
-	verify_on_worker(job);
+	if (!gate_enter(&transfer->run->wide_decoders, err))
+		return false;
+	transfer->has_wide_decoder = true;
+	verifier_give_room(verifier);
 	return true;
+}
+
+static bool feed(struct transfer *transfer, struct verify_job *job, struct error *err)
+{
+	bool on_worker = job->count > 1 || job->chunks[0].length > INLINE_BYTES;
+	job->done = job->taken = 0;
+	for (;;) {
+		if (!on_worker)
+			verify_on_worker(job);
+		else if (!pool_run(verify_on_worker, job, err))
+			return false;
+		if (!verifier_wants_room(job->verifier))
+			return true;
+		if (!give_room(transfer, job->verifier, err))
+			return false;
+	}
 }
 
 /* By halves of the ring, while the source fills the other half: a worker for each chunk would cost twice the wake-ups.
@@ -77,7 +100,7 @@ static bool read_all(struct transfer *transfer, struct verifier *verifier, struc
 			return false;
 		if (job.count == 0)
 			return true;
-		if (!feed(&job, err))
+		if (!feed(transfer, &job, err))
 			return false;
 		for (size_t i = 0; i < job.count; i++)
 			channel_advance(&transfer->verifier);
@@ -123,10 +146,13 @@ static void verify_task(void *argument)
 {
 	struct transfer *transfer = argument;
 	struct verifier *verifier = verifier_new(&transfer->blob, transfer->want_diff_id);
+	verifier_ask_for_room(verifier);
 	if (read_all(transfer, verifier, &transfer->verdict_err) && check(transfer, verifier))
 		learn(transfer, verifier);
 	channel_leave(&transfer->verifier);
 	verifier_free(verifier);
+	if (transfer->has_wide_decoder)
+		gate_leave(&transfer->run->wide_decoders);
 	latch_open(&transfer->verdict);
 }
 

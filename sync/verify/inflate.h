@@ -20,6 +20,9 @@ struct sink {
 	struct hasher *hasher; /* own */
 	int64_t produced;      /* bytes */
 	int64_t limit;         /* produced never goes above it (T-43) */
+	bool is_narrow;        /* a decoder with a window above 8 MiB stops, and asks whether it may go on */
+	bool wants_room;       /* it did */
+	size_t untaken;        /* the bytes of the last update() that it left for then */
 };
 
 /** ERR_TOO_LARGE: that would be more than the limit; nothing is hashed then. */
@@ -30,7 +33,7 @@ struct inflater {
 	/** For a stream that goes into @sink, which must outlive it. */
 	void *(*new)(struct sink *sink);
 	void (*free)(void *self);
-	/** The next bytes of the stream. ERR_CORRUPT, ERR_TOO_LARGE. */
+	/** The next bytes of the stream, but for sink->untaken of them. ERR_CORRUPT, ERR_TOO_LARGE. */
 	bool (*update)(void *self, const void *bytes, size_t length, struct error *err);
 	/** There are no more bytes. ERR_CORRUPT: the stream is not complete. */
 	bool (*finish)(void *self, struct error *err);

@@ -149,10 +149,13 @@ static void inflate_begin(struct verifier *verifier)
 	inflate_bytes(verifier, verifier->magic, verifier->magic_length);
 }
 
-static void inflate_update(struct verifier *verifier, const unsigned char *bytes, size_t length)
+/* How many of them it took: all, unless it wants room. */
+static size_t inflate_update(struct verifier *verifier, const unsigned char *bytes, size_t length)
 {
+	size_t all = length;
 	if (!verifier->inflating)
-		return;
+		return all;
+	verifier->sink.untaken = 0;
 	while (!verifier->sniffed && length > 0) {
 		verifier->magic[verifier->magic_length++] = *bytes++;
 		length--;
@@ -160,17 +163,35 @@ static void inflate_update(struct verifier *verifier, const unsigned char *bytes
 			inflate_begin(verifier);
 	}
 	inflate_bytes(verifier, bytes, length);
+	return all - verifier->sink.untaken;
 }
 
-void verifier_update(struct verifier *verifier, const void *bytes, size_t length)
+void verifier_ask_for_room(struct verifier *verifier)
+{
+	verifier->sink.is_narrow = true;
+}
+
+bool verifier_wants_room(const struct verifier *verifier)
+{
+	return verifier->sink.wants_room;
+}
+
+void verifier_give_room(struct verifier *verifier)
+{
+	verifier->sink.is_narrow = verifier->sink.wants_room = false;
+}
+
+size_t verifier_update(struct verifier *verifier, const void *bytes, size_t length)
 {
 	int64_t missing = verifier->received < verifier->size ? verifier->size - verifier->received : 0;
 	size_t useful = (int64_t)length < missing ? length : (size_t)missing;
-	verifier->received += (int64_t)length;
-	if (!verifier->hasher || useful == 0)
-		return;
-	hasher_update(verifier->hasher, bytes, useful);
-	inflate_update(verifier, bytes, useful);
+	size_t taken = verifier->hasher && useful > 0 ? inflate_update(verifier, bytes, useful) : useful;
+	if (verifier->hasher && taken > 0)
+		hasher_update(verifier->hasher, bytes, taken);
+	if (taken == useful)
+		taken = length;
+	verifier->received += (int64_t)taken;
+	return taken;
 }
 
 static void inflate_finish(struct verifier *verifier)

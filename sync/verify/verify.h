@@ -17,8 +17,19 @@ struct verifier;
 struct verifier *verifier_new(const struct descriptor *blob, bool want_diff_id);
 void verifier_free(struct verifier *verifier);
 
-/** The next bytes. What is beyond the blob's size is counted, not hashed. */
-void verifier_update(struct verifier *verifier, const void *bytes, size_t length);
+/**
+ * The next bytes. What is beyond the blob's size is counted, not hashed. Returns how many were taken: all, unless it
+ * wants room.
+ */
+size_t verifier_update(struct verifier *verifier, const void *bytes, size_t length);
+
+/**
+ * T-43: a decoder takes up to 128 MiB. After verifier_ask_for_room() it takes 8 MiB, and where that is too little it
+ * wants room, and takes no more bytes until it is given it; what it has not taken then is to be given again.
+ */
+void verifier_ask_for_room(struct verifier *verifier);
+bool verifier_wants_room(const struct verifier *verifier);
+void verifier_give_room(struct verifier *verifier);
 
 /** After the last byte: ERR_CORRUPT unless size and digest agree; ERR_UNSUPPORTED: an unknown algorithm. */
 must_check bool verifier_check(struct verifier *verifier, struct error *err);

@@ -211,3 +211,19 @@ def test_config_that_is_large_is_read_and_one_that_is_too_large_is_not(pair, rep
     assert source.count("GET blob", digest=large.digest) == 0
     copy(source, target, repo, tmp_path, "--verify", "digests").expect(0)  # then it is a blob like any other
     assert target.tags(repo) == source.tags(repo)
+
+
+# covers: T-43, LYR-5
+def test_wide_windows_wait_for_each_other(repo, tmp_path):
+    """Only two have 128 MiB at a time; all are proven."""
+    layers = []
+    for n in range(8):
+        raw = tar(f"wide {n}")
+        layer = images.Blob(shapes.zstd_long(raw, 27), shapes.ZSTD_LAYER)
+        layer.diff_id = images.digest_of(raw)
+        layers.append(layer)
+    image = images.Image(layers)
+    with scripted.Registry() as source, scripted.Registry() as target:
+        source.push(repo, "1", image)
+        result = dray.run("copy", "--json", f"{source.address}/{repo}:1", f"{target.address}/{repo}:1", cwd=tmp_path).expect(0)
+        assert target.tags(repo) == {"1": image.digest} and result.report["verified"]["diff_ids"] == 8

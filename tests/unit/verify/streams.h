@@ -131,6 +131,7 @@ struct verdict {
 	struct digest diff_id;
 	struct error error;
 	enum decoder decoder;
+	bool had_room; /* it asked for it, and was given it */
 };
 
 /* What the verifier says to these bytes, given in pieces of 1 to @piece_max bytes (0: in one). */
@@ -140,6 +141,8 @@ __attribute__((unused)) static struct verdict verdict_on(
 	struct descriptor blob = {.media_type = (char *)media_type, .size = (int64_t)length};
 	blob.digest = digest_of(DIGEST_SHA256, bytes, length);
 	struct verifier *verifier = verifier_new(&blob, true);
+	bool had_room = false;
+	verifier_ask_for_room(verifier);
 	for (size_t at = 0; at < length;) {
 		size_t piece = piece_max > 0 ? 1 + random_below(piece_max) : length;
 		if (piece > length - at)
@@ -147,14 +150,21 @@ __attribute__((unused)) static struct verdict verdict_on(
 		/* memory of its own, so that a read over its end is seen */
 		unsigned char *copy = memory_new(piece, 1);
 		memcpy(copy, (const unsigned char *)bytes + at, piece);
-		verifier_update(verifier, copy, piece);
+		size_t taken = verifier_update(verifier, copy, piece);
 		free(copy);
-		at += piece;
+		assert_true(taken == piece || verifier_wants_room(verifier));
+		if (verifier_wants_room(verifier)) {
+			assert_false(had_room);
+			had_room = true;
+			verifier_give_room(verifier);
+		}
+		at += taken;
 	}
 	assert_true(verifier_check(verifier, NULL));
 	struct verdict verdict = {0};
 	verdict.state = verifier_diff_id(verifier, &verdict.diff_id, &verdict.error);
 	verdict.decoder = verifier_decoder(verifier);
+	verdict.had_room = had_room;
 	verifier_free(verifier);
 	return verdict;
 }

@@ -114,6 +114,15 @@ static void make_largest_window(struct buf *stream, struct buf *content)
 	put(content, "xxx", 3);
 }
 
+static void make_wide_behind_narrow(struct buf *stream, struct buf *content)
+{
+	add_frame(stream, content, 1000, 3);
+	add_skippable(stream, 3, 10);
+	make_largest_window(stream, content);
+	add_frame(stream, content, 1000, 3);
+	make_largest_window(stream, content);
+}
+
 static const struct maker {
 	void (*make)(struct buf *stream, struct buf *content);
 	const char *what;
@@ -128,6 +137,7 @@ static const struct maker {
 	{make_even_blocks, "blocks as large as the output buffer"},
 	{make_uneven_blocks, "output is left when the input is used up"},
 	{make_largest_window, "the window of --ultra -22"},
+	{make_wide_behind_narrow, "one that needs room behind one that does not"},
 };
 
 static void good_streams_are_proven_however_they_are_cut(void **state)
@@ -175,13 +185,14 @@ static void damaged_streams_are_broken(void **state)
 		buf_init(&stream, STREAM_MAX);
 		buf_init(&content, STREAM_MAX);
 		add_frame(&stream, &content, 2000, (int)random_below(10));
-		stream.data[4 + random_below(stream.length - 4)] ^= (char)(1 << random_below(8));
+		size_t where = 4 + random_below(stream.length - 4);
+		stream.data[where] ^= (char)(1 << random_below(8));
 		struct verdict verdict = verdict_on(stream.data, stream.length, LAYER, 1 + random_below(16));
 		/* without a checksum in the frame a flipped literal decodes; never to the same content */
 		struct digest right = digest_of(DIGEST_SHA256, content.data, content.length);
 		if (verdict.state == DIFF_ID_PROVEN)
 			assert_string_not_equal(verdict.diff_id.text, right.text);
-		else
+		else if (verdict.error.kind != ERR_TOO_LARGE || where > 14) /* in the header: a larger window */
 			assert_int_equal(verdict.error.kind, ERR_CORRUPT);
 	}
 }
@@ -210,6 +221,22 @@ static void a_window_above_the_cap_is_refused(void **state)
 		assert_int_equal(verdict.state, DIFF_ID_BROKEN);
 		assert_int_equal(verdict.error.kind, ERR_TOO_LARGE);
 	}
+}
+
+static void room_is_asked_for_above_8_mib(void **state)
+{
+	static const size_t pieces[] = {0, 1, 7};
+	(void)state;
+	for (unsigned window_log = 10; window_log <= LIMIT_ZSTD_WINDOW_LOG; window_log++)
+		for (size_t i = 0; i < array_count(pieces); i++) {
+			auto_buf struct buf stream;
+			buf_init(&stream, STREAM_MAX);
+			add_frame_header(&stream, window_log);
+			add_block(&stream, RAW_BLOCK, 3, true);
+			struct verdict verdict = verdict_on(stream.data, stream.length, LAYER, pieces[i]);
+			assert_int_equal(verdict.state, DIFF_ID_PROVEN);
+			assert_int_equal(verdict.had_room, window_log > 23);
+		}
 }
 
 /* 4 bytes a block of 128 KiB: 32,768 to 1. */
@@ -248,6 +275,7 @@ int main(void)
 		cmocka_unit_test(damaged_streams_are_broken),
 		cmocka_unit_test(other_bytes_behind_the_last_frame_are_an_error),
 		cmocka_unit_test(a_window_above_the_cap_is_refused),
+		cmocka_unit_test(room_is_asked_for_above_8_mib),
 		cmocka_unit_test(a_bomb_is_refused_long_before_its_end),
 		cmocka_unit_test(a_small_stream_may_be_steep),
 	};
