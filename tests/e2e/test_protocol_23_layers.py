@@ -219,7 +219,8 @@ def test_wide_windows_wait_for_each_other(repo, tmp_path):
     layers = []
     for n in range(8):
         raw = tar(f"wide {n}")
-        layer = images.Blob(shapes.zstd_long(raw, 27), shapes.ZSTD_LAYER)
+        header = b"\x28\xb5\x2f\xfd\x00" + bytes([(27 - 10) << 3])
+        layer = images.Blob(header + (len(raw) << 3 | 1).to_bytes(3, "little") + raw, shapes.ZSTD_LAYER)
         layer.diff_id = images.digest_of(raw)
         layers.append(layer)
     image = images.Image(layers)
