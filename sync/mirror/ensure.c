@@ -255,14 +255,14 @@ static void remember_fact(struct ensure *e)
 		blob_fact(e->run, e->descriptor, &fact);
 }
 
-/* What is still open needs a transfer, or, if one has ended since we asked, another look: it may have come. */
+/* What is still open needs a transfer, or, if one has ended since we asked, another look where a neighbour has it. */
 static void enlist(struct ensure *e)
 {
 	for (size_t i = 0; i < e->want_count; i++) {
 		struct want *want = &e->wants[i];
 		if (!is_open(want))
 			continue;
-		want->stale |= !want->carried && want->looked_at != e->blob->transfers;
+		want->stale |= !want->carried && want->looked_at != e->blob->transfers && neighbour(want);
 		if (list_is_empty(&want->waiting))
 			list_append(&e->blob->waiting, &want->waiting);
 	}
@@ -530,7 +530,7 @@ static void settle_all(struct ensure *e, struct transfer *transfer)
 			settle(&transfer->sinks[i]);
 	list_for_each (node, &e->blob->waiting) {
 		struct want *want = list_item(node, struct want, waiting);
-		want->stale |= !want->carried;
+		want->stale |= !want->carried && neighbour(want);
 	}
 }
 

@@ -1,9 +1,10 @@
 """What is asked of the servers, counted at the wire."""
 import collections
+import threading
 
 import pytest
 
-from support import dray, images
+from support import dray, images, scripted
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
@@ -27,3 +28,30 @@ def test_source_is_read_once_whatever_the_number_of_targets(count, source, targe
     images_count = sum(map(len, corpus.values()))
     assert source.log().since(before[0]).summary() == {"GET ping": 1, "GET tags/list": len(corpus), "HEAD manifests": images_count}
     assert target.log().since(before[1]).summary() == {"GET ping": 1, "HEAD manifests": images_count}
+
+
+# covers: UPL-1, P4
+def test_who_waits_for_a_carry_to_another_registry_does_not_ask_again(repo, tmp_path):
+    layer = images.Layer(repo, 50_000)
+    with scripted.Registry() as source, scripted.Registry() as first, scripted.Registry() as second:
+        source.push("a", "1", images.Image([layer], label="a"))
+        source.push("b", "1", images.Image([layer], label="b"))
+        body, late = scripted.hold(), scripted.hold()
+
+        def is_asked(request, response):
+            body.release()
+            return response
+
+        source.on("GET blob", body, digest=layer.digest, times=1)
+        source.on("HEAD manifest", late, repo="b")
+        second.on("HEAD blob", is_asked, digest=layer.digest)
+        config = dray.write_config(tmp_path / "c.yaml", f"""
+repos:
+  - {{source: {source.address}/a, targets: ["{first.address}/a"]}}
+  - {{source: {source.address}/b, targets: ["{second.address}/b"]}}
+""")
+        waits = threading.Thread(target=lambda: (body.reached.wait(30), late.release()))
+        waits.start()
+        dray.sync(config).expect(0)
+        waits.join()
+        assert first.count("HEAD blob", digest=layer.digest) == second.count("HEAD blob", digest=layer.digest) == 1
