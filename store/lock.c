@@ -5,6 +5,7 @@
 #include "base/str.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,11 @@
 
 #define UNTIL ", until "
 
-enum { LINE_MAX_BYTES = 160 };
+enum {
+	LINE_MAX_BYTES = 160,
+	SIGNATURE_TRIES = 20, /* a holder signs as soon as it has seen whose file it is: some milliseconds */
+	SIGNATURE_WAIT_MS = 10
+};
 
 /* How the state stands: its size, and when it was last written. "" if that cannot be seen. */
 static void see(const char *state_path, char out[64])
@@ -36,10 +41,27 @@ static bool is_as_closed(const char *line, const char *state_path)
 	return with && strcmp(with, seen) == 0;
 }
 
+/* A holder that has not signed yet left the name of the one before it there: wait a little for its own. */
+static int lock_or_name_holder(const char *state_path, const char *path, struct error *err)
+{
+	char holder[LINE_MAX_BYTES];
+	struct error failure = {.kind = ERR_NONE};
+	int fd = file_lock(path, &failure);
+	for (int tries = 0; fd < 0 && failure.kind == ERR_BUSY && tries < SIGNATURE_TRIES; tries++) {
+		if (state_lock_is_held(state_path, holder, sizeof holder))
+			break;
+		poll(NULL, 0, SIGNATURE_WAIT_MS);
+		fd = file_lock(path, &failure);
+	}
+	if (fd < 0 && err)
+		*err = failure;
+	return fd;
+}
+
 bool state_lock_take(const char *state_path, struct state_lock *lock, struct error *err)
 {
 	auto_free char *path = memory_format("%s.lock", state_path);
-	int fd = file_lock(path, err);
+	int fd = lock_or_name_holder(state_path, path, err);
 	if (fd < 0)
 		return false;
 	char line[LINE_MAX_BYTES];

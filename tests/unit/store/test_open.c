@@ -9,8 +9,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
@@ -177,6 +180,43 @@ static void a_second_run_is_told_who_holds_the_state(void **state)
 		fail_msg("%s", attempt.err.text);
 	kill_child(&holder);
 	close(holder.output);
+	expect_opened();
+}
+
+struct late_signature {
+	int lock;
+	char line[64];
+};
+
+static void *sign_late(void *argument)
+{
+	struct late_signature *late = argument;
+	poll(NULL, 0, 40);
+	if (pwrite(late->lock, late->line, strlen(late->line), 0) < 0)
+		abort();
+	return NULL;
+}
+
+/* covers: T-79 */
+static void a_holder_that_has_not_signed_yet_is_not_taken_for_the_one_before(void **state)
+{
+	(void)state;
+	expect_opened();
+	auto_free char *name = memory_format("%s.lock", path);
+	struct late_signature late = {.lock = open(name, O_RDWR | O_CLOEXEC)};
+	assert_int_equal(flock(late.lock, LOCK_EX | LOCK_NB), 0);
+	snprintf(late.line, sizeof late.line, "pid %ld, since 2026-01-01T00:00:00Z\n", (long)getpid());
+	assert_int_equal(ftruncate(late.lock, 0), 0);
+	assert_int_equal(pwrite(late.lock, "pid 1, since 2001-01-01T00:00:00Z\n", 34, 0), 34);
+	pthread_t signer;
+	assert_int_equal(pthread_create(&signer, NULL, sign_late, &late), 0);
+	struct attempt attempt = open_once();
+	pthread_join(signer, NULL);
+	late.line[strcspn(late.line, "\n")] = '\0';
+	assert_int_equal(attempt.err.kind, ERR_BUSY);
+	if (!strstr(attempt.err.text, late.line))
+		fail_msg("%s", attempt.err.text);
+	close(late.lock);
 	expect_opened();
 }
 
@@ -576,6 +616,7 @@ int main(int argc, char **argv)
 		store_test(the_state_is_private),
 		store_test(a_new_file_is_marked_as_ours),
 		store_test(a_second_run_is_told_who_holds_the_state),
+		store_test(a_holder_that_has_not_signed_yet_is_not_taken_for_the_one_before),
 		store_test(a_killed_run_leaves_whole_batches_and_all_that_was_answered),
 		store_test(a_damaged_file_is_moved_aside),
 		store_test(a_file_without_our_tables_is_moved_aside),
