@@ -5,6 +5,8 @@
 #ifndef DRAY_BASE_HASH_H
 #define DRAY_BASE_HASH_H
 
+#include "base/memory.h"
+
 #include <stddef.h>
 
 static inline unsigned hash_bytes(const void *bytes, size_t length)
@@ -17,6 +19,8 @@ static inline unsigned hash_bytes(const void *bytes, size_t length)
 }
 
 #define HASH_FUNCTION(key, length, hash) ((hash) = hash_bytes((key), (length)))
+
+#define uthash_fatal(text) memory_exhausted()
 
 #include <uthash.h>
 

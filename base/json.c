@@ -87,6 +87,7 @@ bool json_parse_large(const void *bytes, size_t length, size_t token_maximum, js
 		return error_set(err, ERR_CORRUPT, "JSON: a NUL at byte %td", nul - (const char *)bytes);
 	if (!scan_document(bytes, length, token_maximum, err))
 		return false;
+	json_set_alloc_funcs(memory_for_library, free);
 	json_error_t wrong;
 	json_t *document = json_loadb(bytes, length, JSON_REJECT_DUPLICATES, &wrong);
 	if (!document) {

@@ -40,6 +40,32 @@ void *memory_resize(void *old, size_t count, size_t size)
 	return moved;
 }
 
+void *memory_for_library(size_t size)
+{
+	void *fresh = malloc(size ? size : 1);
+	if (!fresh)
+		memory_exhausted();
+	return fresh;
+}
+
+void *memory_zeroed_for_library(size_t count, size_t size)
+{
+	return memory_new(count, size);
+}
+
+void *memory_resized_for_library(void *old, size_t size)
+{
+	void *moved = realloc(old, size);
+	if (!moved && size > 0)
+		memory_exhausted();
+	return moved;
+}
+
+char *memory_text_for_library(const char *text)
+{
+	return memory_text_of(text, strlen(text));
+}
+
 char *memory_text(const char *text)
 {
 	return text ? memory_text_of(text, strlen(text)) : NULL;

@@ -26,6 +26,15 @@ char *memory_text_of(const void *bytes, size_t length) __attribute__((returns_no
 char *memory_format(const char *format, ...) __attribute__((format(printf, 1, 2), returns_nonnull));
 
 /**
+ * What the libraries get that can be given an allocator: like ours it does not fail, since some of them report their
+ * own failed allocation as a fault of what they read, or do not survive it (T-71).
+ */
+void *memory_for_library(size_t size) __attribute__((malloc, returns_nonnull));
+void *memory_zeroed_for_library(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
+void *memory_resized_for_library(void *old, size_t size);
+char *memory_text_for_library(const char *text) __attribute__((returns_nonnull));
+
+/**
  * Once, at the start: blocks from 128 KiB up get mappings of their own, whatever is freed. glibc would raise that limit
  * with the first chunk that is freed, and what is as large as a chunk would then lie about in the heap.
  */

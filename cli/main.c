@@ -1,4 +1,5 @@
 #include "cli/command.h"
+#include "oci/digest.h"
 
 #include "base/json.h"
 #include "base/log.h"
@@ -124,6 +125,7 @@ int main(int argc, char **argv)
 {
 	open_standard_files();
 	memory_keep_large_blocks_apart();
+	digest_set_up_library();
 	leave_no_core();
 	shut_debug_doors();
 	signal(SIGPIPE, SIG_IGN);

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/str.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <string.h>
 
@@ -110,6 +111,29 @@ const char *digest_short(const struct digest *digest, char out[24])
 	memcpy(out, digest->text, length);
 	out[length] = '\0';
 	return out;
+}
+
+static void *take(size_t size, const char *file, int line)
+{
+	(void)file, (void)line;
+	return memory_for_library(size);
+}
+
+static void *resize(void *old, size_t size, const char *file, int line)
+{
+	(void)file, (void)line;
+	return memory_resized_for_library(old, size);
+}
+
+static void give_back(void *old, const char *file, int line)
+{
+	(void)file, (void)line;
+	free(old);
+}
+
+void digest_set_up_library(void)
+{
+	(void)!CRYPTO_set_mem_functions(take, resize, give_back);
 }
 
 struct hasher {

@@ -23,6 +23,10 @@ struct digest {
 	char text[DIGEST_TEXT_MAX + 1]; /* "sha256:..." */
 };
 
+/** Once, before anything of OpenSSL is used: it gets memory that does not fail, since it does not survive less (T-71).
+ */
+void digest_set_up_library(void);
+
 /** Parse NUL-ended @text. ERR_INVALID: outside the grammar, or upper-case or wrong-length hex of a known algorithm. */
 must_check bool digest_parse(const char *text, struct digest *digest, struct error *err);
 

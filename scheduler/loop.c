@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { VIRTUAL_START_MS = 1000000, SHUFFLE_WINDOW = 8, POOL_THREADS_LEAST = 4 };
+enum { VIRTUAL_START_MS = 1000000, SHUFFLE_WINDOW = 8, POOL_THREADS_LEAST = 4, POOL_THREADS_MOST = 128 };
 
 static __thread struct loop *current_loop;
 
@@ -98,17 +98,41 @@ static struct loop *loop_new_blank(void)
 	return loop;
 }
 
+static void do_nothing(void *unused)
+{
+	(void)unused;
+}
+
+/* Where there are not so many, libuv would end the process by abort() when the first job comes (T-71). */
+static void make_sure_of_threads(size_t count)
+{
+	uv_thread_t threads[POOL_THREADS_MOST];
+	size_t made = 0;
+	while (made < count && uv_thread_create(&threads[made], do_nothing, NULL) == 0)
+		made++;
+	for (size_t i = 0; i < made; i++)
+		uv_thread_join(&threads[i]);
+	if (made < count)
+		memory_exhausted();
+}
+
 static void size_worker_pool(void)
 {
 	/* Enough for every core to hash while others wait for a disk; libuv reads it when the first job comes. */
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	char threads[16];
-	snprintf(threads, sizeof threads, "%ld", cores + 2 > POOL_THREADS_LEAST ? cores + 2 : POOL_THREADS_LEAST);
+	size_t cores = (size_t)sysconf(_SC_NPROCESSORS_ONLN), count = cores + 2;
+	char threads[24];
+	if (count < POOL_THREADS_LEAST)
+		count = POOL_THREADS_LEAST;
+	if (count > POOL_THREADS_MOST)
+		count = POOL_THREADS_MOST;
+	snprintf(threads, sizeof threads, "%zu", count);
 	setenv("UV_THREADPOOL_SIZE", threads, 1);
+	make_sure_of_threads(count);
 }
 
 struct loop *loop_new(void)
 {
+	uv_replace_allocator(memory_for_library, memory_resized_for_library, memory_zeroed_for_library, free);
 	struct loop *loop = loop_new_blank();
 	size_worker_pool();
 	signal(SIGPIPE, SIG_IGN);

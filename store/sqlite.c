@@ -328,6 +328,11 @@ static bool move_aside(struct database *database, char **moved_to, struct error 
 static bool open_or_start_empty(struct database *database, char **moved_to, struct error *err)
 {
 	enum verdict verdict = open_file(database, err);
+	/* SQLite calls damage, too, what a read says that fails once: only what is found again is. */
+	if (verdict == FILE_DAMAGED) {
+		close_connection(database);
+		verdict = open_file(database, err);
+	}
 	if (verdict == FILE_DAMAGED) {
 		close_connection(database);
 		if (!move_aside(database, moved_to, err))

@@ -327,7 +327,8 @@ static void sweep_one(int directory, const char *name)
 	auto_close int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &status) != 0)
 		return;
-	bool may_be_used = strstr(name, BEGINNING) && status.st_size > 0 && S_ISREG(status.st_mode);
+	bool may_be_used =
+		strstr(name, BEGINNING) && status.st_size >= (off_t)TEMPORARY_LEAST_BYTES && S_ISREG(status.st_mode);
 	if (!may_be_used || status.st_mtim.tv_sec < time(NULL) - TEMPORARY_KEPT_S)
 		unlinkat(directory, name, 0);
 }

@@ -86,8 +86,8 @@ must_check bool temporary_publish(struct temporary *temporary, int directory, co
 /** Remove it; harmless if there is none. */
 void temporary_abort(struct temporary *temporary);
 
-/** Remove what dead runs of ours left in ingest/; beginnings of blobs only after TEMPORARY_KEPT_S. */
-enum { TEMPORARY_KEPT_S = 7 * 24 * 3600 };
+/** Remove what dead runs of ours left in ingest/; long beginnings of blobs only after TEMPORARY_KEPT_S. */
+enum { TEMPORARY_KEPT_S = 7 * 24 * 3600, TEMPORARY_LEAST_BYTES = 1 << 20 };
 void temporary_sweep(int root);
 
 /** Remove ingest/ if it is empty. */

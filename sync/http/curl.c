@@ -409,7 +409,8 @@ static bool set_up_multi(struct curl_transport *transport)
 
 struct transport *transport_curl_new(struct error *err)
 {
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, memory_for_library, free, memory_resized_for_library,
+		    memory_text_for_library, memory_zeroed_for_library) != CURLE_OK) {
 		error_set(err, ERR_IO, "libcurl cannot be set up");
 		return NULL;
 	}
