@@ -12,6 +12,7 @@ from support import dray, images, scripted, shapes
 
 HELM = images.Blob(b'{"name":"chart","version":"1.0.0"}', "application/vnd.cncf.helm.config.v1+json")
 HELM_CHART = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+HELM_PROVENANCE = "application/vnd.cncf.helm.chart.provenance.v1.prov"
 LIE = images.digest_of(b"a lie")
 
 
@@ -139,7 +140,7 @@ def test_window_that_is_too_large_is_named(pair, repo, tmp_path):
     assert failure["kind"] == "too_large" and "window" in failure["message"].lower(), failure
 
 
-# covers: LYR-7, LYR-9, LYR-10, IDX-10, IDX-11, IDX-13
+# covers: LYR-7, LYR-9, LYR-10, IDX-10, IDX-11, IDX-13, MSC-4
 def test_what_is_no_layer_of_files_is_carried_and_not_looked_into(pair, repo, tmp_path):
     source, target = pair
     base = images.Image([images.Layer(repo)])
@@ -157,6 +158,7 @@ def test_what_is_no_layer_of_files_is_carried_and_not_looked_into(pair, repo, tm
         "buildkit 0.32": shapes.attestation(base),
         "encrypted": shapes.image(encrypted),
         "helm": shapes.artifact([chart], HELM),
+        "helm with its provenance": shapes.artifact([chart, images.Blob(b"-----BEGIN PGP SIGNED MESSAGE-----", HELM_PROVENANCE)], HELM),
         "oras": shapes.artifact([images.Blob(b"hello", "text/plain")], artifactType="application/vnd.example.thing"),
         "wasm": shapes.artifact([images.Blob(b"\0asm", "application/wasm")],
                                 images.Blob(b"{}", "application/vnd.wasm.config.v0+json")),
