@@ -364,6 +364,10 @@ void assemble_config(struct node *root, const char *folder, struct config *confi
 	config->state_file = state ? location_path(folder, state) : NULL;
 	config->auth_file = existing_file(&assembly, root, "auth-file");
 	config->keep_runs = number_of(root, "keep-runs", 0);
+	const struct node *staging = node_get(root, "staging");
+	const struct node *directory = staging ? node_get(staging, "dir") : NULL;
+	config->staging_directory = directory ? location_path(folder, directory->text) : NULL;
+	config->staging_limit_bytes = staging ? number_of(staging, "limit-gib", 0) << 30 : 0;
 	const struct node *limits = node_get(root, "limits");
 	config->images_in_flight = number_of(limits, "images-in-flight", 0);
 	config->manifest_mib = number_of(limits, "manifest-mib", 0);

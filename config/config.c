@@ -153,6 +153,7 @@ void config_free(struct config *config)
 	free(config->path);
 	free(config->hash);
 	free(config->state_file);
+	free(config->staging_directory);
 	free(config->auth_file);
 	free(config);
 }

@@ -79,10 +79,12 @@ struct config_repository {
 };
 
 struct config {
-	char *path;       /* of the file */
-	char *hash;       /* "sha256:..." of its bytes */
-	char *state_file; /* absolute, or NULL: none */
-	char *auth_file;  /* absolute, or NULL */
+	char *path;                  /* of the file */
+	char *hash;                  /* "sha256:..." of its bytes */
+	char *state_file;            /* absolute, or NULL: none */
+	char *staging_directory;     /* likewise */
+	int64_t staging_limit_bytes; /* what may lie there */
+	char *auth_file;             /* absolute, or NULL */
 	/* T-24: a password stands in the file as it is, and not as a variable; and others may read the file */
 	bool has_password, shows_password;
 	struct config_registry *registries;

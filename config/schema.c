@@ -38,6 +38,7 @@ static const struct schema images = {.form = SCHEMA_NUMBER, .minimum = 1, .maxim
 static const struct schema runs = {.form = SCHEMA_NUMBER, .minimum = 1, .maximum = 10000};
 /* MAN-20: all manifests of one image have 64 MiB at most. */
 static const struct schema mebibytes = {.form = SCHEMA_NUMBER, .minimum = 1, .maximum = 64};
+static const struct schema gibibytes = {.form = SCHEMA_NUMBER, .minimum = 1, .maximum = 1 << 20};
 static const struct schema timeout = {.form = SCHEMA_DURATION, .minimum = SECONDS, .maximum = HOURS};
 
 /* --- keys ------------------------------------------------------------------------------------------------------ */
@@ -111,7 +112,6 @@ static const struct schema_key defaults_keys[] = {
 	{.name = "tags", .value = &tags, .absent = "every tag", .help = "As in an entry"},
 	{.name = "referrers", .value = &referrers, .fallback = "true", .help = "As in an entry"},
 	{.name = "prune", .value = &later},
-	{.name = "staging", .value = &later},
 	{0},
 };
 static const struct schema defaults = {.form = SCHEMA_MAP, .keys = defaults_keys};
@@ -152,7 +152,6 @@ static const struct schema_key repository_keys[] = {
 		.help = "Signatures, SBOMs and attestations of what is copied: `true` copies them with it; `always` "
 			"looks for new ones of unchanged images, too, which costs requests; `false` copies none"},
 	{.name = "prune", .value = &later},
-	{.name = "staging", .value = &later},
 	{0},
 };
 static const struct schema repository = {.form = SCHEMA_MAP, .keys = repository_keys, .scalar = &source};
@@ -177,6 +176,20 @@ static const struct schema_key limits_keys[] = {
 };
 static const struct schema limits = {.form = SCHEMA_MAP, .keys = limits_keys};
 
+static const struct schema_key staging_keys[] = {
+	{.name = "dir",
+		.value = &path,
+		.required = true,
+		.help = "A directory on a local disk: what comes of a blob of 8 MiB or more for registries alone stays "
+			"there until it has arrived, so that the next run goes on with it"},
+	{.name = "limit-gib",
+		.value = &gibibytes,
+		.fallback = "20",
+		.help = "No more than that is kept there, in GiB; what does not fit is carried without"},
+	{0},
+};
+static const struct schema staging = {.form = SCHEMA_MAP, .keys = staging_keys};
+
 static const struct schema_key file_keys[] = {
 	{.name = "version", .value = &version, .required = true, .help = "Of this format"},
 	{.name = "state", .value = &path, .absent = "none", .help = "The SQLite file that remembers between runs"},
@@ -192,7 +205,10 @@ static const struct schema_key file_keys[] = {
 		.help = "The entries: what to mirror. A plain text is a `source` with nothing else"},
 	{.name = "limits", .value = &limits, .fallback = "{}", .help = "Of one run"},
 	{.name = "prune", .value = &later},
-	{.name = "staging", .value = &later},
+	{.name = "staging",
+		.value = &staging,
+		.absent = "none",
+		.help = "Where the beginnings of large blobs are kept"},
 	{.name = "keep-runs",
 		.value = &runs,
 		.fallback = "100",

@@ -165,6 +165,11 @@ bool endpoint_blob_resume(struct endpoint *endpoint, const struct descriptor *bl
 	return !endpoint->ops->blob_resume || endpoint->ops->blob_resume(endpoint, blob, writer, reader, length, err);
 }
 
+int64_t endpoint_left_bytes(struct endpoint *endpoint)
+{
+	return endpoint->ops->left_bytes ? endpoint->ops->left_bytes(endpoint) : 0;
+}
+
 void endpoint_writer_keep(struct endpoint_writer *writer)
 {
 	if (writer && writer->ops->writer_keep)

@@ -174,6 +174,9 @@ must_check bool endpoint_blob_create(struct endpoint *endpoint, const char *repo
 must_check bool endpoint_blob_resume(struct endpoint *endpoint, const struct descriptor *blob,
 	struct endpoint_writer **writer, struct endpoint_reader **reader, int64_t *length, struct error *err);
 
+/** The bytes of all beginnings of blobs that lie there. Waits. */
+int64_t endpoint_left_bytes(struct endpoint *endpoint);
+
 /** What was written is right as far as it goes: when the writer is freed it stays, if that is possible. */
 void endpoint_writer_keep(struct endpoint_writer *writer);
 

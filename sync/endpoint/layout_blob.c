@@ -397,6 +397,27 @@ bool layout_blob_resume(struct endpoint *endpoint, const struct descriptor *blob
 	return true;
 }
 
+struct left_job {
+	struct layout_job head;
+	int root;
+	int64_t bytes;
+};
+
+static bool sum_left(void *argument, struct error *err)
+{
+	struct left_job *job = argument;
+	(void)err;
+	job->bytes = temporary_left_bytes(job->root);
+	return true;
+}
+
+int64_t layout_left_bytes(struct endpoint *endpoint)
+{
+	struct left_job job = {.root = layout_of(endpoint)->root};
+	struct error err;
+	return layout_run(layout_of(endpoint), &job, sum_left, &err) ? job.bytes : 0;
+}
+
 void layout_writer_keep(struct endpoint_writer *endpoint_writer)
 {
 	((struct layout_writer *)endpoint_writer)->keeps = true;

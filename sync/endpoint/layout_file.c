@@ -291,6 +291,26 @@ static void take_longer(struct temporary *best, int64_t *length, int64_t most, c
 	snprintf(best->name, sizeof best->name, "%s", name);
 }
 
+int64_t temporary_left_bytes(int root)
+{
+	int fd = openat(root, INGEST, directory_flags);
+	DIR *listing = fd >= 0 ? fdopendir(fd) : NULL;
+	if (!listing) {
+		if (fd >= 0)
+			close(fd);
+		return 0;
+	}
+	int64_t sum = 0;
+	struct stat status;
+	const struct dirent *entry;
+	while ((entry = readdir(listing)))
+		if (strstr(entry->d_name, BEGINNING) &&
+			fstatat(dirfd(listing), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0)
+			sum += status.st_size;
+	closedir(listing);
+	return sum;
+}
+
 static bool is_beginning_of(const char *name, const struct digest *digest)
 {
 	const char *of = strstr(name, BEGINNING);

@@ -74,6 +74,9 @@ must_check bool temporary_open(int root, const struct digest *digest, struct tem
 must_check bool temporary_resume(int root, const struct digest *digest, int64_t most, struct temporary *temporary,
 	int64_t *length, struct error *err);
 
+/** The bytes of all such beginnings, whosever they are. Blocks. */
+int64_t temporary_left_bytes(int root);
+
 /** Leave it for temporary_resume(). */
 void temporary_keep(struct temporary *temporary);
 

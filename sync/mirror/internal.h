@@ -62,6 +62,8 @@ struct run {
 	size_t in_flight_count;
 	struct waitqueue admitted; /* woken when another may be */
 	struct gate chunks;
+	struct endpoint *staging;   /* a layout that never gets an image, or NULL */
+	int64_t staging_left_bytes; /* room there */
 	struct gate wide_decoders;  /* T-43: taken last, and by who needs nothing else that another has */
 	size_t manifest_bytes_most; /* MAN-20 */
 	struct content_cache *contents;
@@ -281,8 +283,12 @@ struct transfer {
 	int64_t offset; /* bytes got from the source */
 	int64_t found;  /* and, before those, at a target that had the beginning already */
 	struct endpoint_reader *beginning;
-	int restarts;      /* how often the source began anew instead of going on */
-	char encoding[32]; /* Content-Encoding of what came, "": none (BLB-9) */
+	struct endpoint_writer *staged; /* a copy in staging, which the next run goes on from */
+	struct channel_reader stager;
+	bool is_staged;
+	int64_t staged_bytes; /* room that is kept for it there, beside what was found */
+	int restarts;         /* how often the source began anew instead of going on */
+	char encoding[32];    /* Content-Encoding of what came, "": none (BLB-9) */
 	size_t sinks_left;
 	struct error source_err;
 	bool abandoned; /* every sink failed before the source's end: the verdict means nothing */

@@ -299,8 +299,24 @@ static bool add_entry(struct run *run, const struct config_repository *entry, st
 	return true;
 }
 
+/* Without it, what a dead run has got between registries is fetched again; that is no reason not to run. */
+static void open_staging(struct run *run)
+{
+	struct error err;
+	const char *directory = run->config->staging_directory;
+	if (!directory || run->dry_run)
+		return;
+	if (!run_layout(run, directory, LAYOUT_WRITE, false, &run->staging, &err)) {
+		log_warning("staging: %s; large blobs are carried without", err.text);
+		run->staging = NULL;
+		return;
+	}
+	run->staging_left_bytes = run->config->staging_limit_bytes - endpoint_left_bytes(run->staging);
+}
+
 bool run_add_config(struct run *run, struct error *err)
 {
+	open_staging(run);
 	for (size_t i = 0; i < run->config->repository_count; i++)
 		if (!add_entry(run, &run->config->repositories[i], err))
 			return false;

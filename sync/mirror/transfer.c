@@ -29,6 +29,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A smaller one is fetched again sooner than it is worth a file. */
+#define STAGED_LEAST ((int64_t)(8 * MIB))
+
 /* Of a smaller blob no beginning is looked for. */
 #define BEGINNING_LEAST ((int64_t)MIB)
 
@@ -435,6 +438,74 @@ static void find_beginning(struct transfer *transfer)
 	}
 }
 
+/* Between registries nothing else outlives us. */
+static bool may_be_staged(const struct transfer *transfer)
+{
+	const struct run *run = transfer->run;
+	if (!run->staging || transfer->blob.size < STAGED_LEAST || endpoint_is_layout(transfer->source) ||
+		run->staging_left_bytes < transfer->blob.size)
+		return false;
+	for (size_t i = 0; i < transfer->sink_count; i++)
+		if (endpoint_is_layout(transfer->sinks[i].want->endpoint))
+			return false;
+	return true;
+}
+
+static void begin_staging(struct transfer *transfer)
+{
+	struct error err;
+	transfer->is_staged = may_be_staged(transfer);
+	if (!transfer->is_staged)
+		return;
+	if (!endpoint_blob_resume(transfer->run->staging, &transfer->blob, &transfer->staged, &transfer->beginning,
+		    &transfer->found, &err))
+		log_debug("%s: staging: %s", transfer->image, err.text);
+	transfer->staged_bytes = transfer->blob.size - transfer->found;
+	transfer->run->staging_left_bytes -= transfer->staged_bytes;
+}
+
+/* Who cannot write there says so, and the blob is carried all the same. */
+static void stager_task(void *argument)
+{
+	struct transfer *transfer = argument;
+	const unsigned char *data;
+	size_t length;
+	int64_t written = 0;
+	struct error err, ended;
+	bool ok = true;
+	while (ok && written < transfer->blob.size && channel_read(&transfer->stager, &data, &length, &ended) &&
+		length > 0) {
+		ok = transfer->staged ||
+		     endpoint_blob_create(transfer->run->staging, "", &transfer->blob, &transfer->staged, &err);
+		ok = ok && endpoint_writer_write(transfer->staged, data, length, &err);
+		written += (int64_t)length;
+		channel_advance(&transfer->stager);
+	}
+	if (!ok) {
+		if (err.kind != ERR_CANCELED)
+			log_warning("%s: staging: %s; it is carried without", transfer->image, err.text);
+		endpoint_writer_free(transfer->staged);
+		transfer->staged = NULL;
+	}
+	channel_leave(&transfer->stager);
+}
+
+/* It stays for as long as somebody lacks the blob, if what came of it is right as far as it goes. */
+static void end_staging(struct transfer *transfer)
+{
+	const struct error *why =
+		transfer->source_err.kind != ERR_NONE ? &transfer->source_err : &transfer->verdict_err;
+	bool stays = why->kind != ERR_NONE && is_worth_keeping(why);
+	for (size_t i = 0; i < transfer->sink_count && why->kind == ERR_NONE; i++)
+		stays |= !transfer->sinks[i].arrived;
+	if (stays)
+		endpoint_writer_keep(transfer->staged);
+	else
+		transfer->run->staging_left_bytes += transfer->staged_bytes + transfer->found;
+	endpoint_writer_free(transfer->staged);
+	transfer->staged = NULL;
+}
+
 static bool fill_from_beginning(struct transfer *transfer, struct partial *partial, struct error *err)
 {
 	size_t wanted = transfer->channel.slot_bytes, got;
@@ -518,7 +589,9 @@ static void start_tasks(struct transfer *transfer, struct group *group)
 	latch_init(&transfer->verdict);
 	channel_join(&transfer->channel, &transfer->verifier);
 	transfer->verifier.essential = true;
-	group_init(group, transfer->sink_count + 1);
+	if (transfer->is_staged)
+		channel_join(&transfer->channel, &transfer->stager);
+	group_init(group, transfer->sink_count + 2);
 	for (size_t i = 0; i < transfer->sink_count; i++) {
 		struct sink *sink = &transfer->sinks[i];
 		sink->ended = sink->put_out;
@@ -530,6 +603,8 @@ static void start_tasks(struct transfer *transfer, struct group *group)
 		channel_join(&transfer->channel, &sink->reader);
 	}
 	bool started = group_spawn(group, verify_task, transfer, &transfer->source_err);
+	if (started && transfer->is_staged)
+		started = group_spawn(group, stager_task, transfer, &transfer->source_err);
 	for (size_t i = 0; i < transfer->sink_count && started; i++)
 		if (!transfer->sinks[i].ended)
 			started = group_spawn(group, sink_task, &transfer->sinks[i], &transfer->source_err);
@@ -549,8 +624,10 @@ static void close_source(struct transfer *transfer, bool ok)
 static void carry(struct transfer *transfer)
 {
 	struct group group;
-	if (!transfer->memory)
+	if (!transfer->memory) {
 		find_beginning(transfer);
+		begin_staging(transfer);
+	}
 	start_tasks(transfer, &group);
 	bool ok = transfer->source_err.kind == ERR_NONE &&
 		  (transfer->memory ? pump_memory(transfer, &transfer->source_err)
@@ -566,6 +643,8 @@ static void carry(struct transfer *transfer)
 		transfer->sinks[i].writer = NULL;
 		leave_place(transfer, transfer->sinks[i].gate);
 	}
+	if (transfer->is_staged)
+		end_staging(transfer);
 	channel_release(&transfer->channel);
 }
 

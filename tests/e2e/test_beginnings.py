@@ -143,3 +143,69 @@ def test_old_ones_are_swept(source, image, repo, tmp_path):
     source.push(repo, "2", other)
     dray.run("copy", f"{source.address}/{repo}:2", f"oci:{layout}", cwd=tmp_path).expect(0)
     assert not leftovers(layout)
+
+
+def staged(source, target, repo, directory, limit=""):
+    return dray.write_config(directory / "c.yaml", f"staging: {{dir: staging{limit}}}\n"
+                             f"repos: [{{source: '{source.address}/{repo}:1', target: {target.address}/{repo}}}]\n")
+
+
+@pytest.fixture
+def large(repo):
+    return images.Image([images.Layer(repo, 24 * MIB)])
+
+
+def begin_staged(source, config, layer, directory):
+    source.on("GET blob", scripted.stall(0.6), digest=layer.digest, times=1)
+    process = dray.start("sync", "--json", config, cwd=directory)
+    deadline = time.monotonic() + 30
+    while sum(path.stat().st_size for path in leftovers(directory / "staging")) < len(layer.data) // 2:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.01)
+    return process
+
+
+# covers: BLB-3, P6, T-57
+def test_between_registries_staging_keeps_it(large, repo, tmp_path):
+    layer = large.layers[0]
+    with scripted.Registry() as source, scripted.Registry() as target:
+        source.push(repo, "1", large)
+        config = staged(source, target, repo, tmp_path)
+        end(begin_staged(source, config, layer, tmp_path), signal.SIGKILL)
+        have = leftovers(tmp_path / "staging")[0].stat().st_size
+        source.forget()
+        report = dray.sync(config).expect(0).report
+        assert [request.header("range") for request in source.of("GET blob", digest=layer.digest)] == [
+            f"bytes={have}-{len(layer.data) - 1}"]
+        assert report["bytes"]["resumed"] == have and report["verified"]["diff_ids"] == 1
+        assert target.holds(repo, large) and not leftovers(tmp_path / "staging")
+
+
+# covers: BLB-3
+def test_staging_gives_what_a_target_did_not_take(large, repo, tmp_path):
+    """The target breaks when all has come; the next attempt reads nothing at the source."""
+    layer = large.layers[0]
+    with scripted.Registry() as source, scripted.Registry() as target:
+        source.push(repo, "1", large)
+        target.on("PUT blob", 500, digest=layer.digest, times=1)
+        dray.sync(staged(source, target, repo, tmp_path)).expect(0)
+        assert target.holds(repo, large) and source.count("GET blob", digest=layer.digest) == 1
+        assert not leftovers(tmp_path / "staging")
+
+
+# covers: BLB-3, T-55
+@pytest.mark.parametrize("harm", ["full", "no directory"])
+def test_staging_that_cannot_be_used_stops_nothing(harm, large, repo, tmp_path):
+    with scripted.Registry() as source, scripted.Registry() as target:
+        source.push(repo, "1", large)
+        config = staged(source, target, repo, tmp_path, ", limit-gib: 1" if harm == "full" else "")
+        if harm == "full":
+            (tmp_path / "staging/ingest").mkdir(parents=True)
+            with open(tmp_path / "staging/ingest" / f"dray-1-0-of-sha256:{'0' * 64}", "wb") as file:
+                file.truncate(1 << 30)
+            (tmp_path / "staging/oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+        else:
+            (tmp_path / "staging").write_text("a file")
+        result = dray.sync(config).expect(0)
+        assert target.holds(repo, large) and (harm == "full" or "large blobs are carried without" in result.stderr)
+        assert len(leftovers(tmp_path / "staging")) == (harm == "full")

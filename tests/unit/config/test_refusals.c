@@ -89,7 +89,6 @@ static void a_key_to_come_is_told_from_an_unknown_one(void **state)
 			"4:27: \"semver\" is not supported by this version\n"},
 		{LIST "- {source: a.io/x, tags: {latest: 5}}\n", "4:27: \"latest\" is not supported by this version\n"},
 		{HEAD "prune: true\n", "4:1: \"prune\" is not supported by this version\n"},
-		{HEAD "staging: /srv/staging\n", "4:1: \"staging\" is not supported by this version\n"},
 		{LIST "- oci-archive:x.tar\n", "4:3: \"oci-archive:\" is not supported by this version\n"},
 		{LIST "- docker-archive:x.tar\n", "4:3: \"docker-archive:\" is not supported by this version\n"},
 		{LIST "- {source: a.io/x, target: oci-archive:x}\n",
