@@ -44,7 +44,7 @@ static void the_example_is_right(void **state)
 static void the_commented_keys_of_the_example_are_right(void **state)
 {
 	(void)state;
-	static const char *const keys[] = {"# auth-file: ", "# tls: "};
+	static const char *const keys[] = {"# auth-file: ", "# tls: ", "# staging: "};
 	setenv("MIRROR_PASSWORD", "s3cret", 1);
 	auto_free char *example = document("example.yaml");
 	for (size_t i = 0; i < array_count(keys); i++) {
