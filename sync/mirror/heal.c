@@ -46,7 +46,7 @@ bool image_heal(struct image_target *target, int round, int64_t begun_ms, struct
 		return error_wrap(err, "though all of it was sent again");
 	log_warning("%s: %s lacks what it said it has; %s: %s", target->image->name, target->name,
 		round < ROUNDS_MOST ? "it is asked again" : "all of it is sent again", err->text);
-	if (!task_sleep(PAUSE_MS * round, err))
+	if (!task_sleep((int64_t)PAUSE_MS * round, err))
 		return false;
 	forget(target, round == ROUNDS_MOST, begun_ms);
 	struct error why;

@@ -39,7 +39,7 @@ def test_status_tells_the_same_as_the_run_did(source, target, repo, image, tmp_p
     told = json.loads(status(config, "1", "--json").expect(0).stdout)
     assert told["run"] == first["run"] == "1" and told["exit_code"] == 0 and not told["running"]
     assert {key: first["images"][key] for key in told["images"]} == told["images"]
-    assert told["bytes"] == first["bytes"] and told["failures"] == []
+    assert {key: first["bytes"][key] for key in told["bytes"]} == told["bytes"] and told["failures"] == []
     status(config).expect(0).says("run 2", "1 unchanged", "exit 0")
 
 
