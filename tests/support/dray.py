@@ -22,7 +22,7 @@ _WRAPPER = ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full", "--err
             "--child-silent-after-fork=yes"] if VALGRIND else []
 # What a sanitizer finds must not end like "some images failed", which is 1.
 _SANITIZERS = {"ASAN_OPTIONS": "exitcode=99", "LSAN_OPTIONS": "exitcode=99",
-               "UBSAN_OPTIONS": "exitcode=99:print_stacktrace=1"}
+               "UBSAN_OPTIONS": "exitcode=99:print_stacktrace=1", "TSAN_OPTIONS": "exitcode=99:die_after_fork=0"}
 _KEPT = ("PATH", "TMPDIR")
 _TALKERS = ("sync", "copy", "retry", "verify")
 SLOWER = 10 if VALGRIND else 1
