@@ -446,10 +446,11 @@ static void count_source(struct ensure *e, const struct transfer *transfer, bool
 	struct report *report = &e->run->report;
 	bool from_source =
 		!transfer->memory && transfer->source == e->source->endpoint && transfer->offset > transfer->found;
-	if (from_source && crossed_before)
-		report->blobs.reread++;
-	else if (from_source)
+	/* What goes on where an attempt of this run ended is one reading still. */
+	if (from_source && !crossed_before)
 		report->blobs.downloaded++;
+	else if (from_source && transfer->found == 0)
+		report->blobs.reread++;
 	report->bytes.resumed += transfer->found;
 	e->blob->crossed |= from_source || transfer->memory;
 	if (!transfer->memory && !transfer->abandoned && !failure_of_source(transfer))

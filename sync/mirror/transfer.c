@@ -442,13 +442,28 @@ static void find_beginning(struct transfer *transfer)
 static bool may_be_staged(const struct transfer *transfer)
 {
 	const struct run *run = transfer->run;
-	if (!run->staging || transfer->blob.size < STAGED_LEAST || endpoint_is_layout(transfer->source) ||
-		run->staging_left_bytes < transfer->blob.size)
+	if (!run->staging || transfer->blob.size < STAGED_LEAST || endpoint_is_layout(transfer->source))
 		return false;
 	for (size_t i = 0; i < transfer->sink_count; i++)
 		if (endpoint_is_layout(transfer->sinks[i].want->endpoint))
 			return false;
 	return true;
+}
+
+/* What is there of it has its room already; if there is none for the rest, it is left to another time. */
+static bool has_room_to_stage(struct transfer *transfer)
+{
+	transfer->staged_bytes = transfer->blob.size - transfer->found;
+	if (transfer->run->staging_left_bytes >= transfer->staged_bytes)
+		return true;
+	endpoint_writer_keep(transfer->staged);
+	endpoint_writer_free(transfer->staged);
+	transfer->staged = NULL;
+	if (transfer->beginning)
+		endpoint_reader_close(transfer->beginning);
+	transfer->beginning = NULL;
+	transfer->found = 0;
+	return false;
 }
 
 static void begin_staging(struct transfer *transfer)
@@ -460,8 +475,9 @@ static void begin_staging(struct transfer *transfer)
 	if (!endpoint_blob_resume(transfer->run->staging, &transfer->blob, &transfer->staged, &transfer->beginning,
 		    &transfer->found, &err))
 		log_debug("%s: staging: %s", transfer->image, err.text);
-	transfer->staged_bytes = transfer->blob.size - transfer->found;
-	transfer->run->staging_left_bytes -= transfer->staged_bytes;
+	transfer->is_staged = has_room_to_stage(transfer);
+	if (transfer->is_staged)
+		transfer->run->staging_left_bytes -= transfer->staged_bytes;
 }
 
 /* Who cannot write there says so, and the blob is carried all the same. */

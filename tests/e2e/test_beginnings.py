@@ -209,3 +209,48 @@ def test_staging_that_cannot_be_used_stops_nothing(harm, large, repo, tmp_path):
         result = dray.sync(config).expect(0)
         assert target.holds(repo, large) and (harm == "full" or "large blobs are carried without" in result.stderr)
         assert len(leftovers(tmp_path / "staging")) == (harm == "full")
+
+
+# covers: BLB-3, P4, UPL-22
+def test_staging_feeds_a_second_upload(large, repo, tmp_path):
+    """The target breaks on the way: what had come is not read at the source again."""
+    layer = large.layers[0]
+    with scripted.Registry() as source, scripted.Registry() as target:
+        source.push(repo, "1", large)
+        target.on("PUT blob", scripted.reset("early", at=6 * MIB), digest=layer.digest, times=1)
+        report = dray.sync(staged(source, target, repo, tmp_path)).expect(0).report
+        assert report["blobs"]["reread"] == 0
+        assert report["bytes"]["downloaded"] < len(layer.data) + 2 * MIB, "and those that were under way"
+        assert target.holds(repo, large) and not leftovers(tmp_path / "staging")
+
+
+# covers: BLB-3, T-57
+@pytest.mark.parametrize("harm", ["flipped", "longer"])
+def test_wrong_beginning_in_staging_costs_time_and_nothing_else(harm, large, repo, tmp_path):
+    layer = large.layers[0]
+    with scripted.Registry() as source, scripted.Registry() as target:
+        source.push(repo, "1", large)
+        config = staged(source, target, repo, tmp_path)
+        end(begin_staged(source, config, layer, tmp_path), signal.SIGKILL)
+        path = leftovers(tmp_path / "staging")[0]
+        data = path.read_bytes()
+        path.write_bytes(data[:99] + bytes([data[99] ^ 1]) + data[100:] if harm == "flipped" else data + bytes(len(layer.data)))
+        dray.sync(config).expect(0)
+        assert target.holds(repo, large) and not leftovers(tmp_path / "staging")
+
+
+# covers: BLB-3
+@pytest.mark.parametrize("room", ["for the rest", "for less"])
+def test_what_lies_in_staging_has_its_room_already(room, large, repo, tmp_path):
+    layer = large.layers[0]
+    with scripted.Registry() as source, scripted.Registry() as target:
+        source.push(repo, "1", large)
+        config = staged(source, target, repo, tmp_path, ", limit-gib: 1")
+        end(begin_staged(source, config, layer, tmp_path), signal.SIGKILL)
+        have = leftovers(tmp_path / "staging")[0].stat().st_size
+        rest = len(layer.data) - have
+        with open(tmp_path / "staging/ingest" / f"dray-1-0-of-sha256:{'0' * 64}", "wb") as file:
+            file.truncate((1 << 30) - have - rest + (0 if room == "for the rest" else 1))
+        report = dray.sync(config).expect(0).report
+        assert target.holds(repo, large) and report["bytes"]["resumed"] == (have if room == "for the rest" else 0)
+        assert len(leftovers(tmp_path / "staging")) == (1 if room == "for the rest" else 2)
