@@ -147,7 +147,8 @@ void blob_forget_place(struct run *run, const struct digest *digest, const struc
 /* --- its diff_id ----------------------------------------------------------------------------------------------------
  */
 
-const char *blob_decoder_name(const struct descriptor *descriptor)
+/* Under which the store keeps its diff_id. */
+static const char *decoder_name(const struct descriptor *descriptor)
 {
 	static const char *const names[] = {
 		[DECODER_NONE] = "tar", [DECODER_GZIP] = "gzip", [DECODER_ZSTD] = "zstd", [DECODER_IMPOSSIBLE] = ""};
@@ -163,7 +164,7 @@ void blob_fact(struct run *run, const struct descriptor *descriptor, struct fact
 		struct error err;
 		/* A store that cannot answer costs an inflate, and no more. */
 		if (store_diff_id_find(
-			    run->store, &descriptor->digest, blob_decoder_name(descriptor), &diff_id, &found, &err) &&
+			    run->store, &descriptor->digest, decoder_name(descriptor), &diff_id, &found, &err) &&
 			found && blob->fact.state == FACT_UNKNOWN) {
 			blob->fact.state = FACT_REMEMBERED;
 			blob->fact.diff_id = diff_id;
@@ -172,6 +173,16 @@ void blob_fact(struct run *run, const struct descriptor *descriptor, struct fact
 	}
 	*fact = blob->fact;
 	blob_leave(run, blob);
+}
+
+void blob_learn(struct run *run, struct blob *blob, const struct descriptor *descriptor, const struct fact *fact)
+{
+	blob->fact = *fact;
+	if (fact->state != FACT_PROVEN)
+		return;
+	run->report.verified.diff_ids++;
+	store_diff_id_proven(
+		run->store, &descriptor->digest, descriptor->size, decoder_name(descriptor), &fact->diff_id);
 }
 
 void blob_count_unproven(struct run *run, const struct digest *digest)

@@ -63,7 +63,7 @@ void blob_distrust(struct run *run, const struct digest *digest, const struct en
 void blob_forget_place(struct run *run, const struct digest *digest, const struct endpoint *endpoint,
 	const char *repository, int64_t until_ms);
 
-/** "gzip": the decoder under which the store keeps its diff_id. */
-const char *blob_decoder_name(const struct descriptor *descriptor);
+/** What reading @descriptor, which is of @blob, told of its diff_id: counted, and remembered if it is proven. */
+void blob_learn(struct run *run, struct blob *blob, const struct descriptor *descriptor, const struct fact *fact);
 
 #endif

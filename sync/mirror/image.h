@@ -1,5 +1,5 @@
 /*
- * One image on its way, as image.c, deliver.c, check.c and publish.c share it.
+ * One image on its way, as image.c and the files of its steps share it.
  */
 #ifndef DRAY_SYNC_MIRROR_IMAGE_H
 #define DRAY_SYNC_MIRROR_IMAGE_H
@@ -83,6 +83,21 @@ void image_leaves(struct image *image);
 bool image_is_open(const struct image *image);
 
 /**
+ * compare.c: ask the source, and every target that is not late, what their tag points to; those that have the image are
+ * unchanged. Waits. Errors of the source; ERR_CANCELED.
+ */
+must_check bool image_look_up(struct image *image, struct error *err);
+
+/** compare.c: the manifests are there: compare with the root that we would write. Nothing, of a late target. */
+void image_compare_written(struct image_target *target);
+
+/** compare.c: the same, of a late target. Waits for what it has. ERR_CANCELED. */
+must_check bool image_compare_late(struct image_target *target, struct error *err);
+
+/** compare.c: let the store remember what this target was given. */
+void image_remember_written(struct image *image, const struct image_target *target);
+
+/**
  * deliver.c: bring the blobs to all open targets, check them, and publish each target when its own are there. What
  * fails at a target is in its outcome. ERR_CANCELED only. Waits.
  */
@@ -135,14 +150,5 @@ must_check bool image_heal(struct image_target *target, int round, int64_t begun
 
 /** publish.c: push manifests and tag to @target; what fails is in its outcome. Waits. */
 void image_publish(struct image_target *target);
-
-/**
- * image.c: compare what a late target has with what we would write; the manifests are there. Waits for what it has.
- * ERR_CANCELED.
- */
-must_check bool image_compare_late(struct image_target *target, struct error *err);
-
-/** image.c: let the store remember what this target was given. */
-void image_remember_written(struct image *image, const struct image_target *target);
 
 #endif

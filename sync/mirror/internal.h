@@ -9,7 +9,6 @@
 
 #include "oci/image_config.h"
 #include "oci/manifest.h"
-#include "scheduler/channel.h"
 #include "scheduler/group.h"
 #include "scheduler/latch.h"
 #include "scheduler/loop.h"
@@ -202,7 +201,7 @@ struct want {
 	struct delivery *delivery;       /* the image's, for this target */
 	bool alone;                      /* carried with no other, whom it would hold up */
 	struct endpoint_writer *session; /* a session that a failed mount left us, or NULL */
-	/* ensure.c: */
+	/* ensure.c and carry.c: */
 	struct ensure *ensure;
 	struct list waiting; /* in blob->waiting */
 	bool settled;        /* present, failed, or to be served later: its delivery is late */
@@ -240,64 +239,6 @@ void blob_fact(struct run *run, const struct descriptor *blob, struct fact *fact
 
 /** Nobody knows its diff_id: count it in the report, once. */
 void blob_count_unproven(struct run *run, const struct digest *digest);
-
-/* --- transfer.c: one carry, from one source to some targets
- * ------------------------------------------------------------ */
-
-struct sink {
-	struct transfer *transfer;
-	struct channel_reader reader;
-	struct want *want; /* NULL: it has arrived, and is settled */
-	struct gate *gate; /* its target's */
-	struct endpoint_writer *writer;
-	struct error err; /* kind ERR_NONE: it arrived */
-	bool arrived;
-	bool ended;   /* its task */
-	bool put_out; /* too slow for the others */
-	int attempts;
-	enum upload_advice advice; /* of the last */
-};
-
-struct transfer {
-	struct list node; /* run->transfers */
-	struct run *run;
-	struct descriptor blob; /* borrowed */
-	struct endpoint *source;
-	const char *repository;
-	const struct content *memory; /* instead of the source */
-	bool want_diff_id;
-	bool found_paused; /* the source, before a byte came: it was not waited for, and nothing failed */
-	char image[128];
-	void (*arrived)(struct sink *sink); /* told at once, while others may still be under way */
-	void *owner;                        /* of whom it tells */
-	/* filled while it runs */
-	struct gate_claim places[GATE_CLAIMS_MAX];
-	unsigned place_users[GATE_CLAIMS_MAX]; /* a place is left with the last of its users */
-	size_t place_count;
-	struct channel channel;
-	struct channel_reader verifier;
-	struct latch verdict;
-	bool has_wide_decoder;
-	struct error verdict_err; /* kind ERR_NONE: size and digest agree */
-	struct fact fact;
-	int64_t offset; /* bytes got from the source */
-	int64_t found;  /* and, before those, at a target that had the beginning already */
-	struct endpoint_reader *beginning;
-	struct endpoint_writer *staged; /* a copy in staging, which the next run goes on from */
-	struct channel_reader stager;
-	bool is_staged;
-	int64_t staged_bytes; /* room that is kept for it there, beside what was found */
-	int restarts;         /* how often the source began anew instead of going on */
-	char encoding[32];    /* Content-Encoding of what came, "": none (BLB-9) */
-	size_t sinks_left;
-	struct error source_err;
-	bool abandoned; /* every sink failed before the source's end: the verdict means nothing */
-	struct sink sinks[GATE_CLAIMS_MAX - 2];
-	size_t sink_count;
-};
-
-/** Carry it. Waits for its places first. Outcomes are in the sinks, source_err, verdict_err and fact. */
-void transfer_run(struct transfer *transfer);
 
 /* --- image.c and repository.c
  * ------------------------------------------------------------------------------------------ */

@@ -1,7 +1,7 @@
 /*
  * The run: endpoints, one for each host and directory; jobs; the groups that bound them; the report.
  */
-#include "sync/mirror/internal.h"
+#include "sync/mirror/transfer.h"
 
 #include "base/limits.h"
 #include "base/log.h"

@@ -1,7 +1,7 @@
 /*
- * One carry: a blob's bytes from one source to some targets, through the verifier (DESIGN section 5).
+ * One transfer: a blob's bytes from one source to some targets, through the verifier (DESIGN section 5).
  *
- *     source --> channel --+--> verifier   hashes (and inflates) on a worker, gives the verdict
+ *     source --> channel --+--> verifier   hashes (and inflates) on a worker, gives the verdict (verdict.c)
  *                          +--> sink       one a target: its own session, at its own pace
  *
  * The happy path: take all places in one step; read the source chunk by chunk; each sink opens its session when the
@@ -12,31 +12,19 @@
  *   the bytes are wrong    the verdict says so: no sink has sent the last chunk, every session is cut
  *   a sink breaks          while the first chunk is still in the channel it starts over in a new session; later it
  *                          leaves, and is served afterwards from another target, or by another carry
- *   a run died             a target may have the beginning: it is read back, for the verifier and the other sinks, and
- *                          the source is asked for the rest
+ *   a run died             what it had got of the blob is read back first, and the source is asked for the rest
+ *                          (beginning.c)
  *   a sink is slow         it is put out after SLOW_TARGET_MS, if others wait for it, and served afterwards
  */
-#include "sync/mirror/internal.h"
+#include "sync/mirror/transfer.h"
 
-#include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "scheduler/loop.h"
-#include "scheduler/pool.h"
 #include "scheduler/retry.h"
-#include "sync/verify/verify.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* A smaller one is fetched again sooner than it is worth a file. */
-#define STAGED_LEAST ((int64_t)(8 * MIB))
-
-/* Of a smaller blob no beginning is looked for. */
-#define BEGINNING_LEAST ((int64_t)MIB)
-
-/* Below this, handing a chunk to a worker costs more than hashing it here. */
-enum { INLINE_BYTES = 16 * 1024, SINK_ATTEMPTS = 3 };
 
 /* BLB-5: a source that begins anew after every break costs the square of the blob's size. */
 enum { RESTARTS_MOST = 3 };
@@ -44,120 +32,7 @@ enum { RESTARTS_MOST = 3 };
 /* A source that breaks moves if it has brought so much since it last did: then only breaks without moving count. */
 enum { MOVES_BYTES = 64 * 1024 };
 
-/* --- the verifier ---------------------------------------------------------------------------------------------------
- */
-
-struct verify_job {
-	struct verifier *verifier;
-	struct channel_slot chunks[TRANSFER_CHUNKS];
-	size_t count;
-	size_t done, taken; /* chunks, and bytes of the next */
-};
-
-static void verify_on_worker(void *argument)
-{
-	struct verify_job *job = argument;
-	for (; job->done < job->count; job->done++, job->taken = 0) {
-		const struct channel_slot *chunk = &job->chunks[job->done];
-		job->taken += verifier_update(job->verifier, chunk->data + job->taken, chunk->length - job->taken);
-		if (verifier_wants_room(job->verifier))
-			return;
-	}
-}
-
-/* Whoever has a wide decoder has all else that it needs, so that those who wait for one wait for no one who waits. */
-static bool give_room(struct transfer *transfer, struct verifier *verifier, struct error *err)
-{
-	if (!gate_enter(&transfer->run->wide_decoders, err))
-		return false;
-	transfer->has_wide_decoder = true;
-	verifier_give_room(verifier);
-	return true;
-}
-
-static bool feed(struct transfer *transfer, struct verify_job *job, struct error *err)
-{
-	bool on_worker = job->count > 1 || job->chunks[0].length > INLINE_BYTES;
-	job->done = job->taken = 0;
-	for (;;) {
-		if (!on_worker)
-			verify_on_worker(job);
-		else if (!pool_run(verify_on_worker, job, err))
-			return false;
-		if (!verifier_wants_room(job->verifier))
-			return true;
-		if (!give_room(transfer, job->verifier, err))
-			return false;
-	}
-}
-
-/* By halves of the ring, while the source fills the other half: a worker for each chunk would cost twice the wake-ups.
- */
-static bool read_all(struct transfer *transfer, struct verifier *verifier, struct error *err)
-{
-	struct verify_job job = {.verifier = verifier};
-	size_t least = transfer->channel.slot_count > 1 ? transfer->channel.slot_count / 2 : 1;
-	for (;;) {
-		if (!channel_read_several(
-			    &transfer->verifier, least, array_count(job.chunks), job.chunks, &job.count, err))
-			return false;
-		if (job.count == 0)
-			return true;
-		if (!feed(transfer, &job, err))
-			return false;
-		for (size_t i = 0; i < job.count; i++)
-			channel_advance(&transfer->verifier);
-	}
-}
-
-/* LYR-3: what the bytes are stands over what they are called. */
-static void warn_of_wrong_type(const struct transfer *transfer, const struct verifier *verifier)
-{
-	char name[24];
-	if (transfer->want_diff_id && media_kind(transfer->blob.media_type) == MEDIA_LAYER &&
-		verifier_decoder(verifier) != media_decoder(transfer->blob.media_type))
-		log_warning("%s: layer %s is not what its media type %s says; it is proven as what it is",
-			transfer->image, digest_short(&transfer->blob.digest, name), transfer->blob.media_type);
-}
-
-static void learn(struct transfer *transfer, struct verifier *verifier)
-{
-	struct fact *fact = &transfer->fact;
-	warn_of_wrong_type(transfer, verifier);
-	switch (verifier_diff_id(verifier, &fact->diff_id, &fact->broken)) {
-	case DIFF_ID_NONE:
-		break;
-	case DIFF_ID_PROVEN:
-		fact->state = FACT_PROVEN;
-		break;
-	case DIFF_ID_BROKEN:
-		fact->state = FACT_BROKEN;
-		break;
-	}
-}
-
-static bool check(struct transfer *transfer, struct verifier *verifier)
-{
-	if (verifier_check(verifier, &transfer->verdict_err))
-		return true;
-	return *transfer->encoding
-		       ? error_wrap(&transfer->verdict_err, "sent with Content-Encoding %s", transfer->encoding)
-		       : false;
-}
-
-static void verify_task(void *argument)
-{
-	struct transfer *transfer = argument;
-	struct verifier *verifier = verifier_new(&transfer->blob, transfer->want_diff_id);
-	verifier_ask_for_room(verifier);
-	if (read_all(transfer, verifier, &transfer->verdict_err) && check(transfer, verifier))
-		learn(transfer, verifier);
-	channel_leave(&transfer->verifier);
-	verifier_free(verifier);
-	if (transfer->has_wide_decoder)
-		gate_leave(&transfer->run->wide_decoders);
-	latch_open(&transfer->verdict);
-}
+enum { SINK_ATTEMPTS = 3 };
 
 /* --- places --------------------------------------------------------------------------------------------------------
  */
@@ -311,15 +186,9 @@ static bool starts_over(struct sink *sink)
 	return channel_rewind(&sink->reader) && (other_way || retry_pause(&retry_default, sink->attempts, &sink->err));
 }
 
-/* The link failed, or we were stopped: what came is right as far as it goes. */
-static bool is_worth_keeping(const struct error *err)
-{
-	return retry_is_transient(err) || err->kind == ERR_CANCELED;
-}
-
 static void end_writer(struct sink *sink)
 {
-	if (!sink->arrived && is_worth_keeping(&sink->err))
+	if (!sink->arrived && beginning_survives(&sink->err))
 		endpoint_writer_keep(sink->writer);
 	if (sink->advice == UPLOAD_MOVED) {
 		endpoint_writer_restart(sink->writer);
@@ -353,31 +222,16 @@ static void sink_task(void *argument)
 /* --- the source -----------------------------------------------------------------------------------------------------
  */
 
-/* The next chunk into @data, full but at the end. */
-static bool fill_chunk(struct transfer *transfer, struct endpoint_reader *reader, unsigned char *data, size_t *length,
-	struct error *err)
-{
-	size_t wanted = transfer->channel.slot_bytes;
-	if ((int64_t)wanted > transfer->blob.size - transfer->offset)
-		wanted = (size_t)(transfer->blob.size - transfer->offset);
-	while (*length < wanted) {
-		size_t got;
-		if (!endpoint_reader_read(reader, data + *length, wanted - *length, &got, err))
-			return false;
-		if (got == 0)
-			return error_set(err, ERR_UNAVAILABLE, "ended after %ld of %ld bytes",
-				(long)(transfer->offset + (int64_t)*length), (long)transfer->blob.size);
-		*length += got;
-		transfer->run->report.bytes.downloaded += (int64_t)got;
-	}
-	return true;
-}
-
 /* What was got so far of the chunk being filled survives a break, so that not a byte is asked for twice. */
 struct partial {
 	unsigned char *data; /* NULL: none reserved */
 	size_t length;
 };
+
+static int64_t position(const struct transfer *transfer, const struct partial *partial)
+{
+	return transfer->offset + (int64_t)partial->length;
+}
 
 static bool reserve(struct transfer *transfer, struct partial *partial, struct error *err)
 {
@@ -389,6 +243,40 @@ static bool reserve(struct transfer *transfer, struct partial *partial, struct e
 	for (size_t i = 0; i < transfer->sink_count; i++)
 		if (transfer->sinks[i].reader.put_out && transfer->sinks[i].want)
 			is_late(&transfer->sinks[i]);
+	return ok;
+}
+
+/* The next bytes that @reader has before @end; a chunk goes when it is full, and the blob's last one. */
+static bool fill_chunk(struct transfer *transfer, struct endpoint_reader *reader, int64_t end, struct partial *partial,
+	struct error *err)
+{
+	size_t wanted = transfer->channel.slot_bytes, got;
+	if ((int64_t)wanted > transfer->blob.size - transfer->offset)
+		wanted = (size_t)(transfer->blob.size - transfer->offset);
+	while (partial->length < wanted && position(transfer, partial) < end) {
+		if (!endpoint_reader_read(reader, partial->data + partial->length, wanted - partial->length, &got, err))
+			return false;
+		if (got == 0)
+			return error_set(err, ERR_UNAVAILABLE, "ended after %ld of %ld bytes",
+				(long)position(transfer, partial), (long)transfer->blob.size);
+		partial->length += got;
+		if (reader != transfer->beginning)
+			transfer->run->report.bytes.downloaded += (int64_t)got;
+	}
+	if (partial->length < wanted)
+		return true;
+	transfer->offset += (int64_t)partial->length;
+	channel_publish(&transfer->channel, partial->length);
+	*partial = (struct partial){0};
+	return true;
+}
+
+static bool pump_reader(struct transfer *transfer, struct endpoint_reader *reader, int64_t end, struct partial *partial,
+	struct error *err)
+{
+	bool ok = true;
+	while (ok && position(transfer, partial) < end && transfer->sinks_left > 0)
+		ok = reserve(transfer, partial, err) && fill_chunk(transfer, reader, end, partial, err);
 	return ok;
 }
 
@@ -406,173 +294,40 @@ static bool may_go_on(struct transfer *transfer, const struct endpoint_reader *r
 static bool pump_once(struct transfer *transfer, struct partial *partial, struct error *err)
 {
 	struct endpoint_reader *reader;
-	int64_t from = transfer->offset + (int64_t)partial->length;
+	int64_t from = position(transfer, partial);
 	if (!endpoint_blob_open(transfer->source, transfer->repository, &transfer->blob, from, &reader, err))
 		return false;
-	bool ok = may_go_on(transfer, reader, from, err);
 	snprintf(transfer->encoding, sizeof transfer->encoding, "%s", endpoint_reader_encoding(reader));
-	while (ok && transfer->offset < transfer->blob.size && transfer->sinks_left > 0) {
-		ok = reserve(transfer, partial, err) &&
-		     fill_chunk(transfer, reader, partial->data, &partial->length, err);
-		if (!ok)
-			break;
-		transfer->offset += (int64_t)partial->length;
-		channel_publish(&transfer->channel, partial->length);
-		*partial = (struct partial){0};
-	}
+	bool ok = may_go_on(transfer, reader, from, err) &&
+		  pump_reader(transfer, reader, transfer->blob.size, partial, err);
 	endpoint_reader_close(reader);
 	return ok;
 }
 
-/* The first target that has a beginning of the blob gives it; its writer goes on where that ends. */
-static void find_beginning(struct transfer *transfer)
-{
-	struct error err;
-	for (size_t i = 0; i < transfer->sink_count && transfer->found == 0; i++) {
-		struct sink *sink = &transfer->sinks[i];
-		if (sink->put_out || sink->want->session || transfer->blob.size < BEGINNING_LEAST)
-			continue;
-		if (!endpoint_blob_resume(sink->want->endpoint, &transfer->blob, &sink->want->session,
-			    &transfer->beginning, &transfer->found, &err))
-			log_debug("%s: no beginning: %s", transfer->image, err.text);
-	}
-}
-
-/* Between registries nothing else outlives us. */
-static bool may_be_staged(const struct transfer *transfer)
-{
-	const struct run *run = transfer->run;
-	if (!run->staging || transfer->blob.size < STAGED_LEAST || endpoint_is_layout(transfer->source))
-		return false;
-	for (size_t i = 0; i < transfer->sink_count; i++)
-		if (endpoint_is_layout(transfer->sinks[i].want->endpoint))
-			return false;
-	return true;
-}
-
-/* What is there of it has its room already; if there is none for the rest, it is left to another time. */
-static bool has_room_to_stage(struct transfer *transfer)
-{
-	transfer->staged_bytes = transfer->blob.size - transfer->found;
-	if (transfer->run->staging_left_bytes >= transfer->staged_bytes)
-		return true;
-	endpoint_writer_keep(transfer->staged);
-	endpoint_writer_free(transfer->staged);
-	transfer->staged = NULL;
-	if (transfer->beginning)
-		endpoint_reader_close(transfer->beginning);
-	transfer->beginning = NULL;
-	transfer->found = 0;
-	return false;
-}
-
-static void begin_staging(struct transfer *transfer)
-{
-	struct error err;
-	transfer->is_staged = may_be_staged(transfer);
-	if (!transfer->is_staged)
-		return;
-	if (!endpoint_blob_resume(transfer->run->staging, &transfer->blob, &transfer->staged, &transfer->beginning,
-		    &transfer->found, &err))
-		log_debug("%s: staging: %s", transfer->image, err.text);
-	transfer->is_staged = has_room_to_stage(transfer);
-	if (transfer->is_staged)
-		transfer->run->staging_left_bytes -= transfer->staged_bytes;
-}
-
-/* Who cannot write there says so, and the blob is carried all the same. */
-static void stager_task(void *argument)
-{
-	struct transfer *transfer = argument;
-	const unsigned char *data;
-	size_t length;
-	int64_t written = 0;
-	struct error err, ended;
-	bool ok = true;
-	while (ok && written < transfer->blob.size && channel_read(&transfer->stager, &data, &length, &ended) &&
-		length > 0) {
-		ok = transfer->staged ||
-		     endpoint_blob_create(transfer->run->staging, "", &transfer->blob, &transfer->staged, &err);
-		ok = ok && endpoint_writer_write(transfer->staged, data, length, &err);
-		written += (int64_t)length;
-		channel_advance(&transfer->stager);
-	}
-	if (!ok) {
-		if (err.kind != ERR_CANCELED)
-			log_warning("%s: staging: %s; it is carried without", transfer->image, err.text);
-		endpoint_writer_free(transfer->staged);
-		transfer->staged = NULL;
-	}
-	channel_leave(&transfer->stager);
-}
-
-/* It stays for as long as somebody lacks the blob, if what came of it is right as far as it goes. */
-static void end_staging(struct transfer *transfer)
-{
-	const struct error *why =
-		transfer->source_err.kind != ERR_NONE ? &transfer->source_err : &transfer->verdict_err;
-	bool stays = why->kind != ERR_NONE && is_worth_keeping(why);
-	for (size_t i = 0; i < transfer->sink_count && why->kind == ERR_NONE; i++)
-		stays |= !transfer->sinks[i].arrived;
-	if (stays)
-		endpoint_writer_keep(transfer->staged);
-	else
-		transfer->run->staging_left_bytes += transfer->staged_bytes + transfer->found;
-	endpoint_writer_free(transfer->staged);
-	transfer->staged = NULL;
-}
-
-static bool fill_from_beginning(struct transfer *transfer, struct partial *partial, struct error *err)
-{
-	size_t wanted = transfer->channel.slot_bytes, got;
-	if (!endpoint_reader_read(
-		    transfer->beginning, partial->data + partial->length, wanted - partial->length, &got, err))
-		return false;
-	partial->length += got;
-	if (partial->length < wanted && transfer->offset + (int64_t)partial->length < transfer->blob.size)
-		return true;
-	transfer->offset += (int64_t)partial->length;
-	channel_publish(&transfer->channel, partial->length);
-	*partial = (struct partial){0};
-	return true;
-}
-
-static bool pump_beginning(struct transfer *transfer, struct partial *partial, struct error *err)
-{
-	char name[24];
-	bool ok = true;
-	if (transfer->found > 0)
-		log_debug("%s: blob %s: the first %ld bytes are there", transfer->image,
-			digest_short(&transfer->blob.digest, name), (long)transfer->found);
-	while (ok && transfer->offset + (int64_t)partial->length < transfer->found && transfer->sinks_left > 0)
-		ok = reserve(transfer, partial, err) && fill_from_beginning(transfer, partial, err);
-	return ok;
-}
-
+/* What is there of it already, and the rest from the source. */
 static bool pump(struct transfer *transfer, struct error *err)
 {
 	struct partial partial = {0};
-	if (!pump_beginning(transfer, &partial, err))
+	if (!pump_reader(transfer, transfer->beginning, transfer->found, &partial, err))
 		return false;
 	if (transfer->offset == transfer->blob.size)
 		return true;
 	uint64_t answers = endpoint_answers(transfer->source);
-	int64_t mark = transfer->offset + (int64_t)partial.length;
+	int64_t mark = position(transfer, &partial);
 	for (int attempt = 1;; attempt++) {
 		/* What has not begun does not keep its places at others through this host's pause. */
 		transfer->found_paused =
-			transfer->offset + (int64_t)partial.length == 0 && endpoint_pause_ends_ms(transfer->source) > 0;
+			position(transfer, &partial) == 0 && endpoint_pause_ends_ms(transfer->source) > 0;
 		if (transfer->found_paused)
 			return error_set(err, ERR_RATE_LIMITED, "the source is paused");
 		if (pump_once(transfer, &partial, err))
 			return true;
-		int64_t now = transfer->offset + (int64_t)partial.length;
+		int64_t now = position(transfer, &partial);
 		if (now - mark >= MOVES_BYTES) {
 			attempt = 1;
 			mark = now;
 		}
-		log_debug("%s: after %ld bytes: %s", transfer->image,
-			(long)(transfer->offset + (int64_t)partial.length), err->text);
+		log_debug("%s: after %ld bytes: %s", transfer->image, (long)now, err->text);
 		if (!endpoint_retry_pause(transfer->source, attempt, answers, err))
 			return false;
 	}
@@ -618,9 +373,9 @@ static void start_tasks(struct transfer *transfer, struct group *group)
 		sink->want->session = NULL;
 		channel_join(&transfer->channel, &sink->reader);
 	}
-	bool started = group_spawn(group, verify_task, transfer, &transfer->source_err);
+	bool started = group_spawn(group, transfer_verify, transfer, &transfer->source_err);
 	if (started && transfer->is_staged)
-		started = group_spawn(group, stager_task, transfer, &transfer->source_err);
+		started = group_spawn(group, transfer_stage, transfer, &transfer->source_err);
 	for (size_t i = 0; i < transfer->sink_count && started; i++)
 		if (!transfer->sinks[i].ended)
 			started = group_spawn(group, sink_task, &transfer->sinks[i], &transfer->source_err);
@@ -640,10 +395,8 @@ static void close_source(struct transfer *transfer, bool ok)
 static void carry(struct transfer *transfer)
 {
 	struct group group;
-	if (!transfer->memory) {
-		find_beginning(transfer);
-		begin_staging(transfer);
-	}
+	if (!transfer->memory)
+		transfer_find_beginning(transfer);
 	start_tasks(transfer, &group);
 	bool ok = transfer->source_err.kind == ERR_NONE &&
 		  (transfer->memory ? pump_memory(transfer, &transfer->source_err)
@@ -660,7 +413,7 @@ static void carry(struct transfer *transfer)
 		leave_place(transfer, transfer->sinks[i].gate);
 	}
 	if (transfer->is_staged)
-		end_staging(transfer);
+		transfer_end_staging(transfer);
 	channel_release(&transfer->channel);
 }
 

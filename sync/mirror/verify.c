@@ -11,6 +11,7 @@
  */
 #include "sync/mirror/blob.h"
 #include "sync/mirror/image.h"
+#include "sync/mirror/transfer.h"
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -81,14 +82,8 @@ static void learn(struct run *run, struct blob *blob, const struct transfer *tra
 {
 	run->report.blobs.downloaded++;
 	run->report.verified.digests++;
-	if (transfer->fact.state == FACT_UNKNOWN)
-		return;
-	blob->fact = transfer->fact;
-	if (transfer->fact.state != FACT_PROVEN)
-		return;
-	run->report.verified.diff_ids++;
-	store_diff_id_proven(run->store, &transfer->blob.digest, transfer->blob.size,
-		blob_decoder_name(&transfer->blob), &transfer->fact.diff_id);
+	if (transfer->fact.state != FACT_UNKNOWN)
+		blob_learn(run, blob, &transfer->blob, &transfer->fact);
 }
 
 /* A transfer to nobody but the verifier. */
