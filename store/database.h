@@ -1,6 +1,6 @@
 /*
- * The seam between the queue and what keeps its operations: sqlite.c. Everything here blocks: call it on a worker,
- * one call at a time.
+ * The seam between the queue and what keeps its operations: sqlite.c and sqlite_open.c. Everything here blocks: call it
+ * on a worker, one call at a time.
  */
 #ifndef DRAY_STORE_DATABASE_H
 #define DRAY_STORE_DATABASE_H

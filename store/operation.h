@@ -1,5 +1,5 @@
 /*
- * Operations: what is asked of the state, as values. A task makes one, the queue (store.c) carries it, the database
+ * Operations: what is asked of the state, as values. A task makes one, the queue (queue.c) carries it, the database
  * (sqlite.c) runs it on a worker. What it says is copied, so the task need not stay.
  */
 #ifndef DRAY_STORE_OPERATION_H
