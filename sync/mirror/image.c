@@ -17,10 +17,12 @@
 #include "oci/reference.h"
 #include "scheduler/loop.h"
 
+#include <assert.h>
 #include <string.h>
 
 void outcome_fail(struct outcome *outcome, const char *stage, enum side side, const struct error *err)
 {
+	assert(err->kind != ERR_NONE);
 	if (!outcome_is_well(outcome))
 		return;
 	outcome->err = *err;

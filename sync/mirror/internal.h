@@ -101,7 +101,7 @@ static inline bool outcome_is_well(const struct outcome *outcome)
 	return outcome->err.kind == ERR_NONE;
 }
 
-/** Keep the first failure. */
+/** Keep the first failure. @err is one: kind ERR_NONE would be told as success. */
 void outcome_fail(struct outcome *outcome, const char *stage, enum side side, const struct error *err);
 
 /* --- content.c: small content in memory, fetched once ---------------------------------------------------------------
