@@ -6,9 +6,9 @@
  *     noted             listed by the API: done. Else the tag: read, add, PUT, read again, three times at most
  *
  * Whether there is an API is learnt from the first reply that tells it (RFR-1, RFR-2): an OCI index from the
- * registry's own origin is one; a page for humans, a redirect to elsewhere, and every refusal are none. That a
- * repository or a subject is unknown tells nothing of it. Headers tell nothing either: there are registries that send
- * OCI-Subject and have no API, and others that have it and send none (RFR-4).
+ * registry's own origin is one; a page for humans, a redirect to elsewhere, and an error are none. That a repository or
+ * a subject is unknown, or that one is not for us, tells nothing of it: others are asked again. Headers tell nothing
+ * either: there are registries that send OCI-Subject and have no API, and others that have it and send none (RFR-4).
  */
 #include "sync/registry/internal.h"
 
@@ -24,9 +24,8 @@ enum { WRITES_MOST = 3 };
 
 enum heard {
 	HEARD_LIST,
-	HEARD_NOTHING, /* of a repository or a subject that is not known */
+	HEARD_NOTHING, /* of a repository or a subject that is not known, or not to us */
 	HEARD_NO_API,
-	HEARD_REFUSAL, /* not to us */
 };
 
 /* --- the API ------------------------------------------------------------------------------------------------------ */
@@ -47,8 +46,8 @@ static enum heard hear(const struct reply *reply)
 	int status = reply_status(reply);
 	if (status == 200)
 		return reply_is_of_type(reply, MEDIA_OCI_INDEX) ? HEARD_LIST : HEARD_NO_API;
-	if (status == 401 || status == 403)
-		return HEARD_REFUSAL;
+	if (status == 401 || status == 403) /* rights are given for each repository */
+		return HEARD_NOTHING;
 	return is_about_the_subject(reply) ? HEARD_NOTHING : HEARD_NO_API;
 }
 
@@ -88,11 +87,6 @@ static bool settle(struct registry *registry, const struct reply *reply, enum he
 		return true;
 	if (!was_there)
 		api->state = REFERRERS_API_ABSENT;
-	if (heard == HEARD_REFUSAL) {
-		reply_refused(registry, reply, err);
-		err->kind = ERR_DENIED;
-		return false;
-	}
 	int status = reply->exchange ? reply_status(reply) : 0;
 	if (!was_there || status == 404 || status == 400) /* how some say that there are none */
 		return true;
@@ -248,14 +242,9 @@ static bool api_lists(struct registry *registry, const char *repository, const s
 	const struct referrer *referrers, size_t count, bool *lists, struct error *err)
 {
 	auto_referrer_list struct referrer_list list = {0};
-	struct error why;
 	*lists = false;
-	if (!list_by_api(registry, repository, subject, &list, &why)) {
-		if (why.kind == ERR_DENIED)
-			return true;
-		*err = why;
+	if (!list_by_api(registry, repository, subject, &list, err))
 		return false;
-	}
 	*lists = list.count > 0;
 	for (size_t i = 0; i < count; i++)
 		*lists &= referrer_list_has(&list, &referrers[i].descriptor->digest);
@@ -277,12 +266,9 @@ bool registry_has_referrers_api(
 	struct registry *registry, const char *repository, const struct digest *subject, bool *has, struct error *err)
 {
 	auto_referrer_list struct referrer_list list = {0};
-	struct error why;
 	if (registry->referrers.state == REFERRERS_API_UNKNOWN &&
-		!list_by_api(registry, repository, subject, &list, &why) && why.kind != ERR_DENIED) {
-		*err = why;
+		!list_by_api(registry, repository, subject, &list, err))
 		return false;
-	}
 	*has = registry->referrers.state == REFERRERS_API_THERE;
 	return true;
 }

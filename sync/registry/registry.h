@@ -127,10 +127,10 @@ must_check bool registry_manifest_put(struct registry *registry, const char *rep
 /**
  * What refers to @subject, as the registry lists it: by the referrers API, all its pages, and, if @with_tags, by the
  * tags that list them where there is no API; both may be there (RFR-9). Whether there is an API is found out once. A
- * list may lie: who fetches what it names looks at its subject (RFR-12). The caller releases *list.
+ * list may lie: who fetches what it names looks at its subject (RFR-12). An API that is refused to us (401, 403) lists
+ * nothing, in that repository. The caller releases *list.
  *
- * ERR_DENIED: the API is refused to us (401, 403); from now on it counts as absent, and another call goes on without
- * it. ERR_TOO_LARGE: more than LIMIT_REFERRERS. ERR_PROTOCOL: no page, or pages that go in a circle.
+ * ERR_TOO_LARGE: more than LIMIT_REFERRERS. ERR_PROTOCOL: no page, or pages that go in a circle.
  */
 must_check bool registry_referrers(struct registry *registry, const char *repository, const struct digest *subject,
 	bool with_tags, struct referrer_list *list, struct error *err);

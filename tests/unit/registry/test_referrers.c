@@ -99,7 +99,7 @@ static void api_is_known_by_its_first_reply(void **state)
 		{"no such repository", 404, NULL, "{\"errors\":[{\"code\":\"NAME_UNKNOWN\"}]}", true, ""},
 		{"no such subject", 404, NULL, "{\"errors\":[{\"code\":\"MANIFEST_UNKNOWN\"}]}", true, ""},
 		{"Quay", 400, NULL, "{\"errors\":[{\"code\":\"MANIFEST_INVALID\"}]}", true, ""},
-		{"not for us", 403, NULL, "{\"errors\":[{\"code\":\"DENIED\"}]}", false, ""},
+		{"not for us", 403, NULL, "{\"errors\":[{\"code\":\"DENIED\"}]}", true, ""},
 	};
 	(void)state;
 	for (size_t i = 0; i < array_count(rows); i++) {
@@ -113,10 +113,15 @@ static void api_is_known_by_its_first_reply(void **state)
 	}
 }
 
-static void refusal_is_told_once(void **state)
+/* ECR grants it for each repository: what is refused in one says nothing of the next. */
+static void refusal_is_no_word_about_other_repositories(void **state)
 {
-	static const struct row rows[] = {PING, {API, NULL, 403, {NULL}, "{\"errors\":[{\"code\":\"DENIED\"}]}"}};
-	struct question question = {.times = 1, .listed = "denied"};
+	static const struct row rows[] = {
+		PING,
+		{API, NULL, 403, {NULL}, "{\"errors\":[{\"code\":\"DENIED\"}]}"},
+		{API, NULL, 200, {TYPE}, LIST(ENTRY(B64))},
+	};
+	struct question question = {.times = 2, .listed = "b"};
 	(void)state;
 	PLAY(ask, NULL, rows, &question);
 }
@@ -178,6 +183,11 @@ static void api_and_tag_are_read_as_one(void **state)
 		{API, NULL, 404, {NULL}, ""},
 		{"GET " TAG, NULL, 200, {TYPE}, LIST(ENTRY(C64))},
 	};
+	static const struct row tag_where_the_api_is_refused[] = {
+		PING,
+		{API, NULL, 403, {NULL}, ""},
+		{"GET " TAG, NULL, 200, {TYPE}, LIST(ENTRY(C64))},
+	};
 	static const struct row forbidden_where_absent[] = {
 		PING,
 		{API, NULL, 404, {NULL}, ""},
@@ -193,6 +203,7 @@ static void api_and_tag_are_read_as_one(void **state)
 	PLAY(ask, NULL, both, &question);
 	question.listed = "c";
 	PLAY(ask, NULL, tag_alone, &question);
+	PLAY(ask, NULL, tag_where_the_api_is_refused, &question);
 	question.listed = "";
 	PLAY(ask, NULL, forbidden_where_absent, &question);
 	question.odd_tag = "sha256-" A64;
@@ -410,7 +421,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pages_are_read_to_the_end_whatever_stands_beside_the_link),
 		cmocka_unit_test(api_is_known_by_its_first_reply),
-		cmocka_unit_test(refusal_is_told_once),
+		cmocka_unit_test(refusal_is_no_word_about_other_repositories),
 		cmocka_unit_test(api_that_has_shown_itself_is_not_doubted),
 		cmocka_unit_test(list_is_whole_or_an_error),
 		cmocka_unit_test(api_and_tag_are_read_as_one),
