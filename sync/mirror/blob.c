@@ -23,6 +23,7 @@ static void forget(struct blob_table *table, struct blob *blob)
 	for (size_t i = 0; i < blob->holder_count; i++)
 		free(blob->holders[i].repository);
 	free(blob->holders);
+	free(blob->distrusted);
 	free(blob);
 }
 
@@ -128,8 +129,20 @@ void blob_add_holder(struct blob *blob, struct endpoint *endpoint, const char *r
 void blob_distrust(struct run *run, const struct digest *digest, const struct endpoint *endpoint)
 {
 	struct blob *blob = blob_use(run, digest);
-	blob->distrusted = endpoint;
+	if (!blob_is_distrusted(blob, endpoint)) {
+		blob->distrusted =
+			memory_resize(blob->distrusted, blob->distrusted_count + 1, sizeof *blob->distrusted);
+		blob->distrusted[blob->distrusted_count++] = endpoint;
+	}
 	blob_leave(run, blob);
+}
+
+bool blob_is_distrusted(const struct blob *blob, const struct endpoint *endpoint)
+{
+	for (size_t i = 0; i < blob->distrusted_count; i++)
+		if (blob->distrusted[i] == endpoint)
+			return true;
+	return false;
 }
 
 void blob_forget_place(struct run *run, const struct digest *digest, const struct endpoint *endpoint,

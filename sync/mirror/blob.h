@@ -26,11 +26,12 @@ struct blob {
 	struct holder *holders;
 	size_t holder_count;
 	struct fact fact;
-	int64_t size;                      /* proven in this run, or -1 */
-	bool unproven;                     /* counted as such */
-	bool being_read;                   /* verify.c */
-	const struct endpoint *distrusted; /* what it says of this blob is not believed: it was seen to be wrong */
-	bool crossed;                      /* the source link, in this run */
+	int64_t size;                       /* proven in this run, or -1 */
+	bool unproven;                      /* counted as such */
+	bool being_read;                    /* verify.c */
+	const struct endpoint **distrusted; /* what they say of this blob is not believed: they were seen to be wrong */
+	size_t distrusted_count;
+	bool crossed;           /* the source link, in this run */
 	bool no_reading_back;   /* a target that has it did not give it back: from now on the source is asked */
 	unsigned corrupt_count; /* times that one source gave wrong bytes for it */
 	const struct endpoint *corrupt_source; /* which */
@@ -55,6 +56,7 @@ void blob_drop_holder(struct blob *blob, const struct holder *holder);
 
 /** What @endpoint says of it is not believed from now on; it is sent there. */
 void blob_distrust(struct run *run, const struct digest *digest, const struct endpoint *endpoint);
+bool blob_is_distrusted(const struct blob *blob, const struct endpoint *endpoint);
 
 /**
  * What was known until @until_ms of the place is forgotten, so that who wants the blob there looks, or sends it,

@@ -196,7 +196,7 @@ static void look(struct want *want)
 	char name[24];
 	want->stale = false;
 	want->looked_at = e->blob->transfers;
-	if (e->blob->distrusted == want->endpoint)
+	if (blob_is_distrusted(e->blob, want->endpoint))
 		return;
 	if (near && !endpoint_is_layout(want->endpoint) && try_mount(want, near))
 		return; /* a layout has one store for all: there, just look */

@@ -59,6 +59,22 @@ def test_target_that_always_says_it_has_the_blob(source, image, repo, tmp_path):
         assert target.count("PUT manifest") == 3 and target.count("PUT blob", digest=kept.digest) == 1
 
 
+# covers: PSH-7, T-48
+def test_two_targets_that_always_say_so(repo, tmp_path):
+    """With more blobs than are sent at a time: neither makes the other one believed again."""
+    image = images.Image([images.Layer(f"{repo} {n}", 2_000) for n in range(24)])
+    kept = image.layers[-1]
+    with scripted.Registry() as source, scripted.Registry() as one, scripted.Registry() as other:
+        source.push(repo, "1", image)
+        for target in (one, other):
+            target.on("HEAD blob", scripted.status(200, {"Content-Length": str(len(kept.data))}), digest=kept.digest)
+        config = dray.write_config(tmp_path / "c.yaml", f"repos: [{{source: '{source.address}/{repo}:1', "
+                                   f"targets: [{one.address}/{repo}, {other.address}/{repo}]}}]\n")
+        dray.sync(config).expect(0)
+        for target in (one, other):
+            assert target.holds(repo, image) and target.tags(repo) == {"1": image.digest}
+
+
 # covers: ERR-7, T-52
 def test_target_that_sees_its_blobs_late_is_not_sent_them_twice(source, image, repo, tmp_path):
     with scripted.Registry() as target:
