@@ -161,6 +161,7 @@ static void ending_task(void *argument)
 	struct image_target *target = argument;
 	struct image *image = target->image;
 	struct error err;
+	bool any;
 	if (target->delivery.late) {
 		run_slot(image->run, target->endpoint)->behind++;
 		if (!image_compare_late(target, &err) || !image_deliver_alone(target, &err))
@@ -169,6 +170,10 @@ static void ending_task(void *argument)
 	}
 	if (image_target_is_open(target) && !check(image, &err))
 		outcome_fail(&target->outcome, "verify", SIDE_SOURCE, &err);
+	/* Here, since what fails is the source's: publishing asks again, and gets the same answer. */
+	if (image_target_is_open(target) && !image_target_is_at_home(target) &&
+		!image_find_referrers(image, &any, &err))
+		outcome_fail(&target->outcome, "referrer", SIDE_SOURCE, &err);
 	if (image_target_is_open(target))
 		image_publish(target);
 	waitqueue_wake_all(&image->news);

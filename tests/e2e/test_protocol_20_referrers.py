@@ -85,6 +85,16 @@ def test_whatever_is_no_list_is_no_api(answer, image, sbom, repo, tmp_path):
         assert source.count("referrers") == 1, "asked once, then known"
 
 
+# covers: RFR-1, T-51
+def test_list_that_is_broken_is_the_sources_fault(image, sbom, repo, tmp_path):
+    with scripted.Registry(API, referrers_page=1) as source, scripted.Registry(API) as target:
+        plant(source, repo, "1", image, [sbom, images.Referrer(image, label="2")], True)
+        source.on("referrers", scripted.html(), nth=2)
+        result = copy(source, target, repo, tmp_path).expect(4).says("what refers to it")
+        assert [failure["stage"] for failure in result.report["failures"]] == ["referrer"]
+        assert target.tags(repo) == {}
+
+
 # covers: RFR-4
 def test_target_that_says_it_has_an_api_and_has_none(image, sbom, repo, tmp_path):
     """OCI-Subject in the reply to the PUT, as Docker Hub sent it."""
