@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/str.h"
@@ -65,7 +66,24 @@ static bool is_json(int fd)
 	for (ssize_t i = 0; i < got; i++)
 		if (!strchr(" \t\r\n", head[i]) || head[i] == '\0')
 			return head[i] == '{' || head[i] == '[';
-	return false;
+	return got > 0;
+}
+
+static void mark_all_named(struct collection *collection, const char *text, size_t size)
+{
+	mark_named(collection, text, size, "sha256:");
+	mark_named(collection, text, size, "sha512:");
+}
+
+/* JSON may write any character as \u003a; whoever made it so means the same. */
+static void mark_escaped(struct collection *collection, const char *text, size_t size)
+{
+	auto_json json_t *document = NULL;
+	if (!memmem(text, size, "\\u", 2) || !json_parse(text, size, &document, NULL))
+		return;
+	auto_free char *plain = json_dumps(document, JSON_COMPACT);
+	if (plain)
+		mark_all_named(collection, plain, strlen(plain));
 }
 
 /* A blob that is not there reaches nothing; one that is there and cannot be read might. */
@@ -90,8 +108,8 @@ static bool read_document(struct collection *collection, const char *name, struc
 		return false;
 	if (!digest_check(&digest, text, (size_t)status.st_size, err))
 		return error_wrap(err, "it may have named what would be removed");
-	mark_named(collection, text, (size_t)status.st_size, "sha256:");
-	mark_named(collection, text, (size_t)status.st_size, "sha512:");
+	mark_all_named(collection, text, (size_t)status.st_size);
+	mark_escaped(collection, text, (size_t)status.st_size);
 	return true;
 }
 

@@ -50,6 +50,20 @@ def test_what_a_tag_left_behind_is_removed_and_the_rest_stays_readable(moved, tm
     assert told(layout, cwd=tmp_path)["removed"] == 0
 
 
+@pytest.mark.parametrize("form", ["blanks", "escapes"])
+def test_document_in_an_odd_form_keeps_what_it_names(form, tmp_path):
+    layout, image = tmp_path / "layout", images.Image([images.Layer("odd")])
+    images.write_layout(layout, {"x:1": image})
+    data = image.data if form == "escapes" else b" " * 100 + image.data
+    if form == "escapes":
+        data = data.replace(b"sha256:", b"sha256\\u003a")
+    odd = images.Blob(data, image.media_type)
+    images.blob_path(layout, odd.digest).write_bytes(data)
+    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [odd.descriptor()]}))
+    assert told(layout, cwd=tmp_path)["removed"] == 1, "the manifest in its other form"
+    assert images.blob_path(layout, image.layers[0].digest).exists()
+
+
 def test_what_is_young_stays(moved, tmp_path):
     layout, before, after = moved
     result = dray.run("gc", f"oci:{layout}", cwd=tmp_path).expect(0).says("removed 0 blobs", "not older than 24h")
