@@ -10,7 +10,8 @@
 
 _Noreturn void memory_exhausted(void)
 {
-	static const char line[] = "dray: out of memory; nothing half done is visible, run again with less in flight\n";
+	static const char line[] = "dray: out of memory, threads or open files; nothing half done is visible, run "
+				   "again with less in flight\n";
 	if (write(STDERR_FILENO, line, sizeof line - 1) < 0)
 		_exit(6);
 	_exit(6);

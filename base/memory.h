@@ -40,7 +40,7 @@ char *memory_text_for_library(const char *text) __attribute__((returns_nonnull))
  */
 void memory_keep_large_blocks_apart(void);
 
-/** The one way out when there is no memory. */
+/** The one way out when there is no memory, thread or descriptor for what cannot do without. A signal's handler may. */
 _Noreturn void memory_exhausted(void);
 
 static inline void memory_free_pointer(void *slot)

@@ -98,24 +98,6 @@ static struct loop *loop_new_blank(void)
 	return loop;
 }
 
-static void do_nothing(void *unused)
-{
-	(void)unused;
-}
-
-/* Where there are not so many, libuv would end the process by abort() when the first job comes (T-71). */
-static void make_sure_of_threads(size_t count)
-{
-	uv_thread_t threads[POOL_THREADS_MOST];
-	size_t made = 0;
-	while (made < count && uv_thread_create(&threads[made], do_nothing, NULL) == 0)
-		made++;
-	for (size_t i = 0; i < made; i++)
-		uv_thread_join(&threads[i]);
-	if (made < count)
-		memory_exhausted();
-}
-
 static void size_worker_pool(void)
 {
 	/* Enough for every core to hash while others wait for a disk; libuv reads it when the first job comes. */
@@ -127,7 +109,37 @@ static void size_worker_pool(void)
 		count = POOL_THREADS_MOST;
 	snprintf(threads, sizeof threads, "%zu", count);
 	setenv("UV_THREADPOOL_SIZE", threads, 1);
-	make_sure_of_threads(count);
+}
+
+static void do_nothing(uv_work_t *unused)
+{
+	(void)unused;
+}
+
+static void on_abort(int unused)
+{
+	(void)unused;
+	memory_exhausted();
+}
+
+/*
+ * libuv knows only abort() when it gets no pipe for signals, with the first loop, or no thread for its pool, with the
+ * first job (T-71). So both come first, and here, and nothing else aborts meanwhile. Signals are for the loop's thread:
+ * the workers inherit a mask that blocks them all.
+ */
+static void make_loop_and_workers(struct loop *loop)
+{
+	struct sigaction ours = {.sa_handler = on_abort}, usual;
+	sigset_t all, mask;
+	uv_work_t first;
+	sigaction(SIGABRT, &ours, &usual);
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &mask);
+	if (uv_loop_init(&loop->uv) != 0 || uv_queue_work(&loop->uv, &first, do_nothing, NULL) != 0 ||
+		uv_run(&loop->uv, UV_RUN_DEFAULT) != 0)
+		memory_exhausted();
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+	sigaction(SIGABRT, &usual, NULL);
 }
 
 struct loop *loop_new(void)
@@ -137,7 +149,8 @@ struct loop *loop_new(void)
 	size_worker_pool();
 	signal(SIGPIPE, SIG_IGN);
 	loop->random_state = uv_hrtime() ^ (uint64_t)getpid() << 32;
-	if (uv_loop_init(&loop->uv) != 0 || uv_timer_init(&loop->uv, &loop->wake) != 0)
+	make_loop_and_workers(loop);
+	if (uv_timer_init(&loop->uv, &loop->wake) != 0)
 		memory_exhausted();
 	uv_unref((uv_handle_t *)&loop->wake);
 	return loop;

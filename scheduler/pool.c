@@ -2,7 +2,6 @@
 
 #include "scheduler/internal.h"
 
-#include <signal.h>
 #include <string.h>
 
 enum { VIRTUAL_JOB_MS = 4 };
@@ -41,22 +40,6 @@ static void run_virtually(void *argument)
 	finish(call, true);
 }
 
-/* Signals are for the loop's thread: the workers, which the first job starts, inherit a mask that blocks them all. */
-static void queue(struct loop *loop, struct pool_call *call)
-{
-	static bool started;
-	sigset_t all, before;
-	if (started) {
-		uv_queue_work(&loop->uv, &call->work, on_worker, after_worker);
-		return;
-	}
-	started = true;
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	uv_queue_work(&loop->uv, &call->work, on_worker, after_worker); /* fails only without a function */
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
 static void start(struct pool_call *call, void (*job)(void *argument), void *argument)
 {
 	struct loop *loop = loop_current();
@@ -69,7 +52,7 @@ static void start(struct pool_call *call, void (*job)(void *argument), void *arg
 		return;
 	}
 	call->work.data = call;
-	queue(loop, call);
+	uv_queue_work(&loop->uv, &call->work, on_worker, after_worker); /* fails only without a function */
 }
 
 /* The job has not begun, and will not. */
