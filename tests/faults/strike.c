@@ -77,7 +77,7 @@ static bool fails(unsigned set, const char *name, int usual)
 {
 	if (!strikes(set, name))
 		return false;
-	int code = wanted.code ? wanted.code : usual;
+	int code = wanted.code && usual != EINTR ? wanted.code : usual; /* what waits can only be interrupted */
 	say(name, wanted.at, code);
 	if (wanted.kill)
 		die();
