@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HEADERS_SENT_MOST = 8, RANGE_TEXT_BYTES = 64, READ_STEP = 16 * 1024 };
+enum { HEADERS_SENT_MOST = 8, RANGE_TEXT_BYTES = 64, READ_STEP = 4 * 1024 };
 
 struct http {
 	struct transport *transport;

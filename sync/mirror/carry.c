@@ -49,7 +49,7 @@ static void add_sink(struct transfer *transfer, struct want *want)
 {
 	bool has_company = transfer->sink_count > 0 && (want->alone || transfer->sinks[0].want->alone);
 	if (want->stale || want->carried || has_company || want_is_put_off(want) ||
-		endpoint_pause_ends_ms(want->endpoint) > 0 || transfer->sink_count == array_count(transfer->sinks) ||
+		endpoint_pause_ends_ms(want->endpoint) > 0 || transfer->sink_count == transfer->sinks_most ||
 		serves(transfer, want->endpoint))
 		return;
 	want->carried = true;
@@ -95,9 +95,19 @@ static void on_arrival(struct sink *sink)
 	}
 }
 
+static size_t most_sinks(const struct ensure *e)
+{
+	size_t count = e->want_count;
+	list_for_each (node, &e->blob->waiting)
+		count++;
+	return count < TRANSFER_SINKS_MOST ? count : TRANSFER_SINKS_MOST;
+}
+
 static struct transfer *prepare(struct ensure *e)
 {
-	struct transfer *transfer = memory_new(1, sizeof *transfer);
+	size_t most = most_sinks(e);
+	struct transfer *transfer = memory_new(1, sizeof *transfer + most * sizeof transfer->sinks[0]);
+	transfer->sinks_most = most;
 	list_init(&transfer->node);
 	transfer->run = e->run;
 	transfer->blob = *e->descriptor;

@@ -141,7 +141,7 @@ static bool read_whole(struct endpoint *source, const char *repository, const st
 		return false;
 	bool ok;
 	for (;;) {
-		char piece[16384];
+		char piece[4096];
 		size_t got;
 		ok = endpoint_reader_read(reader, piece, sizeof piece, &got, err);
 		if (!ok || got == 0)

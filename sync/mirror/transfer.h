@@ -21,6 +21,9 @@ struct sink {
 	enum upload_advice advice; /* of the last */
 };
 
+/* Room for TRANSFER_SINKS_MOST sinks: each has one place, beside those of the source and of the ring. */
+enum { TRANSFER_SINKS_MOST = GATE_CLAIMS_MAX - 2 };
+
 struct transfer {
 	struct list node; /* run->transfers */
 	struct run *run;
@@ -57,8 +60,8 @@ struct transfer {
 	struct endpoint_writer *staged; /* a copy in staging, which the next run goes on from; or NULL */
 	struct channel_reader stager;
 	int64_t staged_bytes; /* room that is kept for it there, beside what was found */
-	struct sink sinks[GATE_CLAIMS_MAX - 2];
-	size_t sink_count;
+	size_t sink_count, sinks_most;
+	struct sink sinks[];
 };
 
 /** Carry it. Waits for its places first. Outcomes are in the sinks, source_err, verdict_err and fact. */
