@@ -6,8 +6,7 @@
 
 #include <assert.h>
 
-/* Chunks of the usual size are used again: fresh ones would cost a page fault for every 4 KiB that flows through. */
-#define USUAL_CHUNK_BYTES (256 * KIB)
+/* Chunks are used again: fresh ones would cost a page fault for every 4 KiB that flows through. */
 enum { SPARE_CHUNKS_MOST = 64 };
 
 struct spare_chunk {
@@ -17,7 +16,7 @@ struct spare_chunk {
 static unsigned char *take_chunk(size_t bytes)
 {
 	struct loop *loop = loop_current();
-	struct spare_chunk *spare = bytes == USUAL_CHUNK_BYTES && loop ? loop->spare_chunks : NULL;
+	struct spare_chunk *spare = bytes == CHANNEL_CHUNK_BYTES && loop ? loop->spare_chunks : NULL;
 	if (spare) {
 		loop->spare_chunks = spare->next;
 		loop->spare_chunk_count--;
@@ -33,7 +32,7 @@ static void give_chunk_back(void *chunk, size_t bytes)
 {
 	struct loop *loop = loop_current();
 	struct spare_chunk *spare = chunk;
-	if (bytes != USUAL_CHUNK_BYTES || !loop || loop->spare_chunk_count == SPARE_CHUNKS_MOST) {
+	if (bytes != CHANNEL_CHUNK_BYTES || !loop || loop->spare_chunk_count == SPARE_CHUNKS_MOST) {
 		free(chunk);
 		return;
 	}

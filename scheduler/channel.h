@@ -14,6 +14,9 @@
 
 #define CHANNEL_SLOTS_MAX 16
 
+/* The size that is kept for the next channel. Smaller ones cost wake-ups, larger ones memory: both were measured. */
+#define CHANNEL_CHUNK_BYTES ((size_t)64 * 1024)
+
 struct channel_slot {
 	unsigned char *data;
 	size_t length;

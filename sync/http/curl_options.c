@@ -9,10 +9,10 @@
 
 /*
  * What is received at once must fit into what a hop spills, since libcurl copies what we pause on: with 512 KiB a
- * cold copy took a fifth more CPU, and page faults eight times as many. What is sent is lent by the chunk.
+ * cold copy took a fifth more CPU, and page faults eight times as many. What is sent at once is one chunk of a ring.
  */
 #define RECEIVE_BYTES ((long)(64 * KIB))
-#define SEND_BYTES    ((long)(256 * KIB))
+#define SEND_BYTES    ((long)(64 * KIB))
 
 /* An option that libcurl refuses is remembered in the `ok` of the function. */
 #define SET(option, value) (ok = curl_easy_setopt(easy, option, value) == CURLE_OK && ok)

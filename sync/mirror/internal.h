@@ -22,7 +22,6 @@ enum {
 	MANIFESTS_AT_ONCE = 8,     /* of one image */
 	TRANSFER_CHUNKS = 4,
 	CHUNKS_PER_RUN = 64,
-	CHUNK_BYTES = 256 * 1024,
 	WIDE_DECODERS = 2, /* T-43: each with up to 128 MiB */
 	SLOW_TARGET_MS = 10000,
 	SESSIONS_GONE_MOST = 3,   /* UPL-24: then no other is opened for that blob at that place */

@@ -34,13 +34,17 @@ enum { MOVES_BYTES = 64 * 1024 };
 
 enum { SINK_ATTEMPTS = 3 };
 
+/* Of a blob that begins while the run is being stopped; no link worth having needs --grace for it. */
+enum { BEGINS_LATE_MOST = 1024 * 1024 };
+
 /* --- places --------------------------------------------------------------------------------------------------------
  */
 
 /* A small blob takes no more than it fills. */
 static size_t chunks_of(const struct descriptor *blob)
 {
-	int64_t chunks = blob->size / CHUNK_BYTES + (blob->size % CHUNK_BYTES > 0); /* it may claim 2^63 - 1 (T-32) */
+	int64_t one = CHANNEL_CHUNK_BYTES; /* and the blob may claim 2^63 - 1 (T-32) */
+	int64_t chunks = blob->size / one + (blob->size % one > 0);
 	return chunks > TRANSFER_CHUNKS ? TRANSFER_CHUNKS : chunks > 0 ? (size_t)chunks : 1;
 }
 
@@ -355,7 +359,9 @@ static bool pump_memory(struct transfer *transfer, struct error *err)
 
 static void start_tasks(struct transfer *transfer, struct group *group)
 {
-	size_t chunk_bytes = transfer->blob.size < CHUNK_BYTES ? (size_t)transfer->blob.size : CHUNK_BYTES;
+	size_t chunk_bytes = CHANNEL_CHUNK_BYTES;
+	if (transfer->blob.size < (int64_t)chunk_bytes)
+		chunk_bytes = (size_t)transfer->blob.size;
 	channel_init(&transfer->channel, chunks_of(&transfer->blob), chunk_bytes > 0 ? chunk_bytes : 1);
 	latch_init(&transfer->verdict);
 	channel_join(&transfer->channel, &transfer->verifier);
@@ -417,13 +423,13 @@ static void carry(struct transfer *transfer)
 	channel_release(&transfer->channel);
 }
 
-/* While a run is being stopped, what fits into the channel may still begin: an image may lack nothing else. */
+/* While a run is being stopped, what is small may still begin: an image may lack nothing else. */
 void transfer_run(struct transfer *transfer)
 {
 	if (!take_places(transfer, &transfer->source_err))
 		return;
 	list_append(&transfer->run->transfers, &transfer->node);
-	if (run_is_stopping(transfer->run) && transfer->blob.size > (int64_t)TRANSFER_CHUNKS * CHUNK_BYTES)
+	if (run_is_stopping(transfer->run) && transfer->blob.size > BEGINS_LATE_MOST)
 		error_set(&transfer->source_err, ERR_CANCELED, "stopped");
 	else
 		carry(transfer);

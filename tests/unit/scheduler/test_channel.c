@@ -400,11 +400,11 @@ static void give_chunks_back(void *argument)
 	struct channel channel;
 	const unsigned char *data[SLOTS];
 	(void)argument;
-	channel_init(&channel, SLOTS, (size_t)256 * 1024);
+	channel_init(&channel, SLOTS, CHANNEL_CHUNK_BYTES);
 	for (size_t i = 0; i < SLOTS; i++)
 		data[i] = channel.slots[i].data;
 	channel_release(&channel);
-	channel_init(&channel, SLOTS, (size_t)256 * 1024);
+	channel_init(&channel, SLOTS, CHANNEL_CHUNK_BYTES);
 	for (size_t i = 0; i < SLOTS; i++)
 		assert_ptr_equal(channel.slots[i].data, data[SLOTS - 1 - i]);
 	channel_release(&channel);
