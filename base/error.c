@@ -57,6 +57,7 @@ const char *error_kind_name(enum error_kind kind)
 		[ERR_PROTOCOL] = "protocol",
 		[ERR_CORRUPT] = "corrupt",
 		[ERR_INCOMPLETE] = "incomplete",
+		[ERR_CONFLICT] = "conflict",
 		[ERR_TOO_LARGE] = "too_large",
 		[ERR_INVALID] = "invalid",
 		[ERR_UNSUPPORTED] = "unsupported",

@@ -25,6 +25,7 @@ enum error_kind {
 	ERR_PROTOCOL,     /* the peer speaks, but not the protocol */
 	ERR_CORRUPT,      /* bytes and what they should be disagree */
 	ERR_INCOMPLETE,   /* the target lacks what a manifest names, and says so (PSH-7) */
+	ERR_CONFLICT,     /* somebody else moved what we wrote, and we were told to leave it */
 	ERR_TOO_LARGE,    /* a peer's size is above our cap */
 	ERR_INVALID,      /* the user's input: configuration, command line, reference */
 	ERR_UNSUPPORTED,  /* the peer, or we, cannot do this: 405, 501, unknown algorithm */

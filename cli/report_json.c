@@ -51,6 +51,7 @@ static void put_counts(json_t *root, const struct report *report)
 	put_integer(images, "pending", report->images.pending);
 	put_integer(images, "stopped", report->images.stopped);
 	put_integer(images, "gone", report->images.gone);
+	put_integer(images, "kept", report->images.kept);
 	put_integer(images, "rewritten", report->images.rewritten);
 	put_integer(images, "sound", report->images.sound);
 	put_integer(images, "repaired", report->images.repaired);

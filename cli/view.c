@@ -161,6 +161,7 @@ void view_image(void *context, const struct image_event *event)
 		[IMAGE_UNCHANGED] = "unchanged",
 		[IMAGE_FAILED] = "failed",
 		[IMAGE_PENDING] = "would copy",
+		[IMAGE_KEPT] = "kept",
 		[IMAGE_SOUND] = "sound",
 		[IMAGE_REPAIRED] = "repaired"};
 	struct view *view = context;
@@ -182,7 +183,7 @@ void view_image(void *context, const struct image_event *event)
 	auto_free char *head = memory_format("%-10s %s%s%s  %s%s", words[event->outcome], event->source,
 		event->target_count > 0 ? " -> " : "", event->target_count > 0 ? buf_peek(&targets) : "",
 		digest_short(event->digest, digest), event->rewritten ? " (cut to its platforms)" : "");
-	if (event->outcome == IMAGE_UNCHANGED || event->outcome == IMAGE_PENDING) {
+	if (event->outcome == IMAGE_UNCHANGED || event->outcome == IMAGE_PENDING || event->outcome == IMAGE_KEPT) {
 		print(view, head);
 		return;
 	}
@@ -222,6 +223,8 @@ void view_summary(const struct view *view, const struct report *report)
 		fprintf(out, ", %ld repositories could not be listed", (long)report->unlisted);
 	if (report->images.gone > 0)
 		fprintf(out, ", %ld gone", (long)report->images.gone);
+	if (report->images.kept > 0)
+		fprintf(out, ", %ld kept", (long)report->images.kept);
 	if (report->images.stopped > 0)
 		fprintf(out, ", %ld stopped", (long)report->images.stopped);
 	if (report->dry_run)

@@ -288,6 +288,15 @@ static void add_platforms(struct assembly *assembly, const struct node *entry, s
 	}
 }
 
+/* What was written is remembered there, and nowhere else. */
+static void check_on_conflict(struct assembly *assembly, const struct node *map)
+{
+	if (number_of(map, "on-conflict", CONFIG_CONFLICT_OVERWRITE) != CONFIG_CONFLICT_OVERWRITE &&
+		!assembly->config->state_file)
+		problems_add(assembly->problems, node_get(map, "on-conflict")->key_place,
+			"\"on-conflict: %s\" needs \"state\"", node_text(map, "on-conflict"));
+}
+
 static void add_repository(struct assembly *assembly, const struct node *entry)
 {
 	const struct node *source = entry->kind == NODE_SCALAR ? entry : node_get(entry, "source");
@@ -312,6 +321,9 @@ static void add_repository(struct assembly *assembly, const struct node *entry)
 	repository->foreign = foreign ? (enum config_foreign)foreign->number : CONFIG_FOREIGN_AUTO;
 	const struct node *referrers = setting(assembly, entry, "referrers");
 	repository->referrers = referrers ? (enum config_referrers)referrers->number : CONFIG_REFERRERS_COPIED;
+	const struct node *conflict = setting(assembly, entry, "on-conflict");
+	repository->on_conflict = conflict ? (enum config_conflict)conflict->number : CONFIG_CONFLICT_OVERWRITE;
+	check_on_conflict(assembly, entry);
 	const struct node *sparse = setting(assembly, entry, "sparse");
 	repository->keeps_sparse = sparse && sparse->number == 1;
 	repository->merge = number_of(entry, "merge", SCHEMA_FALSE) == SCHEMA_TRUE;
@@ -354,6 +366,7 @@ static void check_defaults(struct assembly *assembly)
 		check_default_target(assembly, targets->children[i], &sample);
 	add_filter(assembly, NULL, &sample);
 	add_platforms(assembly, NULL, &sample);
+	check_on_conflict(assembly, assembly->defaults);
 	config_repository_release(&sample);
 }
 

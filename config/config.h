@@ -44,6 +44,8 @@ enum config_foreign { CONFIG_FOREIGN_AUTO, CONFIG_FOREIGN_COPY, CONFIG_FOREIGN_S
 /* What refers to an image. */
 enum config_referrers { CONFIG_REFERRERS_LEFT, CONFIG_REFERRERS_COPIED, CONFIG_REFERRERS_ALWAYS };
 
+enum config_conflict { CONFIG_CONFLICT_OVERWRITE, CONFIG_CONFLICT_KEEP, CONFIG_CONFLICT_FAIL };
+
 /* A target as resolved for one repository: either a registry repository, or a layout. */
 struct config_target {
 	bool is_layout;
@@ -73,7 +75,8 @@ struct config_repository {
 	enum config_verify verify;
 	enum config_foreign foreign;
 	enum config_referrers referrers;
-	bool keeps_sparse; /* an index stands without what its source lacks (IDX-5) */
+	enum config_conflict on_conflict; /* a target's tag that somebody else has moved (T-82) */
+	bool keeps_sparse;                /* an index stands without what its source lacks (IDX-5) */
 	bool merge;
 	struct config_place place;
 };

@@ -16,6 +16,8 @@ static const struct schema verify = {.form = SCHEMA_CHOICE, .choices = WORDS("la
 static const struct schema foreign = {.form = SCHEMA_CHOICE, .choices = WORDS("auto", "copy", "skip")};
 /* In the order of enum config_referrers. */
 static const struct schema referrers = {.form = SCHEMA_CHOICE, .choices = WORDS("false", "true", "always")};
+/* In the order of enum config_conflict. */
+static const struct schema conflict = {.form = SCHEMA_CHOICE, .choices = WORDS("overwrite", "keep", "fail")};
 static const struct schema sparse = {.form = SCHEMA_CHOICE, .choices = WORDS("fail", "keep")};
 static const struct schema names = {.form = SCHEMA_CHOICE, .choices = WORDS("full", "tag")};
 static const struct schema text = {.form = SCHEMA_TEXT, .what = "a text"};
@@ -111,6 +113,7 @@ static const struct schema_key defaults_keys[] = {
 	{.name = "sparse", .value = &sparse, .fallback = "fail", .help = "As in an entry"},
 	{.name = "tags", .value = &tags, .absent = "every tag", .help = "As in an entry"},
 	{.name = "referrers", .value = &referrers, .fallback = "true", .help = "As in an entry"},
+	{.name = "on-conflict", .value = &conflict, .fallback = "overwrite", .help = "As in an entry"},
 	{.name = "prune", .value = &later},
 	{0},
 };
@@ -151,6 +154,12 @@ static const struct schema_key repository_keys[] = {
 		.absent = "`defaults`",
 		.help = "Signatures, SBOMs and attestations of what is copied: `true` copies them with it; `always` "
 			"looks for new ones of unchanged images, too, which costs requests; `false` copies none"},
+	{.name = "on-conflict",
+		.value = &conflict,
+		.absent = "`defaults`",
+		.help = "A target's tag that somebody else has moved since dray wrote it: `overwrite` (the source "
+			"wins), "
+			"`keep` it as it is, or `fail`; the last two need `state`"},
 	{.name = "prune", .value = &later},
 	{0},
 };

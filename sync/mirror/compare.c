@@ -5,6 +5,10 @@
  * Of an index and `platforms`, what we would write is known only when the index was rewritten, or from the store, which
  * remembers what was written last for the same source and the same wishes. A target that is late with its answer is
  * compared when the others have been served.
+ *
+ * A tag that is neither what it should be nor what we made of it last is a conflict (T-82): somebody else has moved it.
+ * What we do not remember is none. Where the job minds conflicts, what is found to be right is remembered as if we had
+ * written it. Between this look and our PUT the tag may move once more: the protocol has no way to forbid that.
  */
 #include "sync/mirror/image.h"
 
@@ -134,6 +138,59 @@ static void compare_remembered(struct image *image, struct image_target *target)
 		compare_target(target, &written);
 }
 
+/* Of what has a tag there; a list of referrers is never replaced by ours, it grows (RFR-8). */
+static bool minds_conflicts(const struct image_target *target)
+{
+	struct digest subject;
+	return target->image->job->what.on_conflict != CONFIG_CONFLICT_OVERWRITE && target->tag && !target->keeps_tag &&
+	       !target->looking && outcome_is_well(&target->outcome) && !digest_is_empty(&target->current) &&
+	       !image_is_list_of_referrers(target->image, &subject);
+}
+
+static void remember(const struct image_target *target, const struct digest *written)
+{
+	const struct image *image = target->image;
+	auto_free char *platforms = wishes(image);
+	store_tag_written(image->run->store, target->name, image->name, &image->source_digest, platforms, written);
+}
+
+/* Somebody else has moved it away from @written. */
+static void meet_conflict(struct image_target *target, const struct digest *written)
+{
+	char now[24], then[24];
+	struct error err;
+	digest_short(&target->current, now);
+	digest_short(written, then);
+	if (target->image->job->what.on_conflict == CONFIG_CONFLICT_KEEP) {
+		log_warning("%s: kept: somebody else moved it to %s; dray wrote %s", target->name, now, then);
+		target->kept = true;
+		return;
+	}
+	error_set(&err, ERR_CONFLICT, "somebody else moved it to %s; dray wrote %s", now, then);
+	error_wrap(&err, "%s", target->name);
+	outcome_fail(&target->outcome, "resolve", SIDE_TARGET, &err);
+}
+
+/* What we would write to it is known, and whether it is that already. */
+static void mind_conflict(struct image_target *target)
+{
+	struct tag_source last = {0};
+	struct error err;
+	bool known = false;
+	if (!minds_conflicts(target) || target->kept)
+		return;
+	if (!store_tag_source(target->image->run->store, target->name, &last, &known, &err)) {
+		outcome_fail(&target->outcome, "resolve", SIDE_TARGET, &err);
+		return;
+	}
+	bool is_ours = known && digest_equal(&last.written, &target->current);
+	if (target->unchanged && !is_ours)
+		remember(target, &target->current);
+	else if (!target->unchanged && known && !is_ours)
+		meet_conflict(target, &last.written);
+	tag_source_release(&last);
+}
+
 /* Whoever holds what we would write is unchanged. Of an index and `platforms`, that is not the index itself. */
 static void compare(struct image *image)
 {
@@ -147,6 +204,8 @@ static void compare(struct image *image)
 			compare_target(target, &image->root.digest);
 		else if (image_target_is_open(target) && !digest_is_empty(&target->current))
 			compare_remembered(image, target);
+		if (!rewritten)
+			mind_conflict(target);
 	}
 }
 
@@ -169,9 +228,7 @@ static bool compare_late_ones(struct image *image, struct error *err)
 
 void image_remember_written(struct image *image, const struct image_target *target)
 {
-	auto_free char *platforms = wishes(image);
-	store_tag_written(image->run->store, target->name, image->name, &image->source_digest, platforms,
-		&image->tree.manifests[0].descriptor.digest);
+	remember(target, &image->tree.manifests[0].descriptor.digest);
 }
 
 void image_compare_written(struct image_target *target)
@@ -182,6 +239,8 @@ void image_compare_written(struct image_target *target)
 	compare_target(target, &image->tree.manifests[0].descriptor.digest);
 	if (target->unchanged)
 		image_remember_written(image, target);
+	else
+		mind_conflict(target);
 }
 
 bool image_compare_late(struct image_target *target, struct error *err)

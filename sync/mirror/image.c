@@ -167,6 +167,8 @@ static enum image_outcome outcome_of(const struct image *image)
 			outcome = IMAGE_COPIED;
 		else if (image_target_is_open(target))
 			outcome = IMAGE_PENDING;
+		else if (target->kept && outcome == IMAGE_UNCHANGED)
+			outcome = IMAGE_KEPT;
 	}
 	return outcome;
 }
@@ -188,8 +190,8 @@ static void record(struct image *image, struct image_target *target)
 {
 	struct outcome *outcome = &target->outcome;
 	bool failed = !outcome_is_well(outcome);
-	image->run->report.places_done += target->unchanged || target->written;
-	if (target->unchanged || (image->run->dry_run && !failed))
+	image->run->report.places_done += target->unchanged || target->written || target->kept;
+	if (target->unchanged || target->kept || (image->run->dry_run && !failed))
 		return;
 	struct job_record row = {
 		.source = image->name,
@@ -260,6 +262,7 @@ static void conclude(struct image *image)
 		[IMAGE_FAILED] = &report->images.failed,
 		[IMAGE_PENDING] = &report->images.pending,
 		[IMAGE_GONE] = &report->images.gone,
+		[IMAGE_KEPT] = &report->images.kept,
 	};
 	report->images.total++;
 	image->run->images_done++;

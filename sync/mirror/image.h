@@ -22,6 +22,7 @@ struct image_target {
 	bool looking;          /* it is being asked what its tag points to */
 	struct digest current; /* what that is; empty: nothing */
 	bool unchanged, written;
+	bool kept;      /* somebody else has moved its tag, and it is left so */
 	bool keeps_tag; /* it points to the image already: content is put, and nothing else */
 	bool ending;    /* its blobs are there, or are being brought to it alone: deliver.c */
 	struct delivery delivery;
@@ -59,7 +60,7 @@ struct image {
 /** Is there still something to do for this target? */
 static inline bool image_target_is_open(const struct image_target *target)
 {
-	return !target->unchanged && !target->written && outcome_is_well(&target->outcome);
+	return !target->unchanged && !target->written && !target->kept && outcome_is_well(&target->outcome);
 }
 
 /** image.c: a new image of @job, to be copied to its targets. Texts are copied. */
@@ -84,7 +85,8 @@ bool image_is_open(const struct image *image);
 
 /**
  * compare.c: ask the source, and every target that is not late, what their tag points to; those that have the image are
- * unchanged. Waits. Errors of the source; ERR_CANCELED.
+ * unchanged, and those whose tag somebody else has moved are kept, or fail, if the job says so. Waits. Errors of the
+ * source; ERR_CANCELED.
  */
 must_check bool image_look_up(struct image *image, struct error *err);
 

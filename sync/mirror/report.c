@@ -20,6 +20,7 @@ enum exit_code exit_code_of(enum side side, enum error_kind kind)
 	case ERR_PROTOCOL:
 	case ERR_CORRUPT:
 	case ERR_INCOMPLETE:
+	case ERR_CONFLICT:
 	case ERR_TOO_LARGE:
 	case ERR_INVALID:
 	case ERR_UNSUPPORTED:

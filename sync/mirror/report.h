@@ -57,6 +57,7 @@ struct report {
 		int64_t pending;   /* a dry run would copy them */
 		int64_t stopped;   /* the run was stopped before they were done */
 		int64_t gone;      /* listed, and no longer there when they were fetched (TAG-15) */
+		int64_t kept;      /* none copied: somebody else moved the tag at a target, and it is left so */
 		int64_t sound;     /* verified: everything was seen as it should be */
 		int64_t repaired;  /* the same, after something was wrong and was copied again */
 		int64_t rewritten; /* among the copied: an index was cut to the wanted platforms */
@@ -92,6 +93,7 @@ enum image_outcome {
 	IMAGE_FAILED,
 	IMAGE_PENDING,
 	IMAGE_GONE,
+	IMAGE_KEPT,
 	IMAGE_SOUND,
 	IMAGE_REPAIRED
 };

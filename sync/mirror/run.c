@@ -284,6 +284,7 @@ static bool add_entry(struct run *run, const struct config_repository *entry, st
 		.verify_layers = entry->verify == CONFIG_VERIFY_LAYERS,
 		.foreign = entry->foreign,
 		.referrers = entry->referrers,
+		.on_conflict = entry->on_conflict,
 		.keeps_sparse = entry->keeps_sparse,
 		.merge = entry->merge,
 	};

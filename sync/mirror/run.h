@@ -79,6 +79,7 @@ struct run_job {
 	bool again;   /* what a target says that it has is not believed, if it was seen to be wrong */
 	enum config_foreign foreign;
 	enum config_referrers referrers;
+	enum config_conflict on_conflict;
 	bool keeps_sparse;
 	bool merge; /* a tag that an earlier job with merge writes to the same place is that job's */
 };

@@ -76,7 +76,8 @@ static void an_unknown_key_is_told_with_the_nearest(void **state)
 			"4:27: unknown key \"alow\"; did you mean \"allow\"?\n"},
 		{LIST "- a.io/x: {}\n",
 			"4:3: \"source\" is missing\n4:3: unknown key \"a.io/x\"; the keys here are source, "
-			"target, targets, tags, platforms, verify, foreign, sparse, merge, names, referrers\n"},
+			"target, targets, tags, platforms, verify, foreign, sparse, merge, names, referrers, "
+			"on-conflict\n"},
 	};
 	refuse_all(rows, array_count(rows));
 }
@@ -156,6 +157,9 @@ static void what_the_schema_cannot_say_is_checked_too(void **state)
 {
 	(void)state;
 	static const struct refusal rows[] = {
+		{LIST "- {source: a.io/x, on-conflict: keep}\n", "4:20: \"on-conflict: keep\" needs \"state\"\n"},
+		{"version: 1\ndefaults: {target: t.io, on-conflict: fail}\nrepos: [a.io/x, a.io/y]\n",
+			"2:26: \"on-conflict: fail\" needs \"state\"\n"},
 		{LIST "- a.io/X\n", "4:3: reference \"a.io/X\": upper case is not allowed in a repository name\n"},
 		{LIST "- {source: a.io/x, platforms: [linux]}\n",
 			"4:32: \"linux\" is not a platform; write os/architecture or os/architecture/variant\n"},
