@@ -47,6 +47,9 @@ struct layout {
 	/* layout_commit.c */
 	struct pending *pending; /* names put, not yet in index.json; sorted by identity */
 	size_t pending_count, pending_capacity;
+	struct pending *standing; /* names that we wrote, in that order: should another writer lose them */
+	size_t standing_count, standing_capacity;
+	struct stat left;       /* index.json as we left it */
 	uint64_t put_count;     /* names put so far */
 	uint64_t written_count; /* of which so many are durable, */
 	uint64_t failed_count;  /* and so many were in the last write that failed, */
@@ -130,7 +133,7 @@ const struct descriptor *layout_find_pending(const struct layout *layout, const 
 /** endpoint_flush() */
 must_check bool layout_flush(struct layout *layout, struct error *err);
 
-/** Write what is pending whatever happens, and forget it: for the end. */
+/** Write what is pending, and what others lost of ours, whatever happens, and forget it: for the end. */
 void layout_flush_last(struct layout *layout);
 
 /* --- layout_blob.c: the calls of endpoint.h -------------------------------------------------------------------- */

@@ -8,14 +8,20 @@
  *
  * A write that failed leaves its names pending. Everyone who waited for it gets its error; who flushes later tries
  * again.
+ *
+ * Who takes no lock may write back an index.json that it has read before ours was there. What we have put is
+ * remembered, and put once more, with the next write or at the end, where its name is gone and its manifest is not. A
+ * name that says something else now has been moved, and stays.
  */
 #include "sync/endpoint/layout.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "scheduler/loop.h"
 #include "sync/endpoint/layout_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
 #include <time.h>
@@ -89,6 +95,9 @@ struct write_job {
 	int root;
 	struct descriptor *entries;
 	size_t count;
+	const struct pending *standing; /* borrowed: nobody else writes meanwhile */
+	size_t standing_count;
+	struct stat left;
 	struct index *index;   /* what is there afterwards */
 	int64_t locked_out_ms; /* how long another process had the lock */
 	bool sync_failed;
@@ -118,9 +127,75 @@ static bool sync_root(struct write_job *job, struct error *err)
 	return !job->sync_failed || error_errno(err, "fsync");
 }
 
+static int compare_numbers(const void *a, const void *b)
+{
+	uint64_t left = ((const struct pending *)a)->number, right = ((const struct pending *)b)->number;
+	return (left > right) - (left < right);
+}
+
+static bool is_as_left(int root, const struct stat *left)
+{
+	struct stat now;
+	return fstatat(root, "index.json", &now, AT_SYMLINK_NOFOLLOW) != 0 || status_is_same(&now, left);
+}
+
+static bool has_manifest(int root, const struct digest *digest)
+{
+	struct stat status;
+	struct error err;
+	auto_close int fd = layout_open_blob(root, digest, &status, &err);
+	return fd >= 0;
+}
+
+static bool is_written_now(const struct write_job *job, size_t count, const char *identity)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(index_identity(&job->entries[i]), identity) == 0)
+			return true;
+	return false;
+}
+
+static int compare_standing(const void *a, const void *b)
+{
+	const struct pending *left = a, *right = b;
+	int order = strcmp(index_identity(left->entry), index_identity(right->entry));
+	return order != 0 ? order : compare_numbers(a, b);
+}
+
+/* What stands no longer in @index, to what will be written. */
+static void add_lost(struct write_job *job, const struct index *index)
+{
+	auto_free struct pending *sorted = memory_new(job->standing_count + 1, sizeof *sorted);
+	size_t count, own_count = job->count;
+	memcpy(sorted, job->standing, job->standing_count * sizeof *sorted);
+	qsort(sorted, job->standing_count, sizeof *sorted, compare_standing);
+	job->entries = memory_resize(job->entries, job->count + job->standing_count + 1, sizeof *job->entries);
+	for (size_t i = 0; i < job->standing_count; i++) {
+		const struct descriptor *entry = sorted[i].entry;
+		const char *identity = index_identity(entry);
+		bool again = i + 1 < job->standing_count && strcmp(index_identity(sorted[i + 1].entry), identity) == 0;
+		index_find(index, INDEX_BY_IDENTITY, identity, &count);
+		if (count == 0 && !again && !is_written_now(job, own_count, identity) &&
+			has_manifest(job->root, &entry->digest))
+			descriptor_copy(&job->entries[job->count++], entry);
+	}
+}
+
+static bool find_lost(struct write_job *job, struct error *err)
+{
+	struct index *index;
+	if (job->standing_count == 0 || is_as_left(job->root, &job->left))
+		return true;
+	if (!index_load(job->root, &index, err))
+		return false;
+	add_lost(job, index);
+	index_free(index);
+	return true;
+}
+
 static bool write_locked(struct write_job *job, struct error *err)
 {
-	if (!layout_sync_stores(job->root, &job->sync_failed, err) ||
+	if (!find_lost(job, err) || !layout_sync_stores(job->root, &job->sync_failed, err) ||
 		!index_merge(job->root, job->entries, job->count, &job->index, err))
 		return false;
 	return sync_root(job, err);
@@ -138,17 +213,15 @@ static bool write_index(void *argument, struct error *err)
 
 /* --- the batch ------------------------------------------------------------------------------------------------- */
 
-static int compare_numbers(const void *a, const void *b)
-{
-	uint64_t left = ((const struct pending *)a)->number, right = ((const struct pending *)b)->number;
-	return (left > right) - (left < right);
-}
-
 /* In the order in which they were put, so that index.json is the same whatever the names. */
 static void collect(const struct layout *layout, struct write_job *job)
 {
 	auto_free struct pending *sorted = memory_new(layout->pending_count + 1, sizeof *sorted);
-	*job = (struct write_job){.root = layout->root, .count = layout->pending_count};
+	*job = (struct write_job){.root = layout->root,
+		.count = layout->pending_count,
+		.standing = layout->standing,
+		.standing_count = layout->standing_count,
+		.left = layout->left};
 	job->entries = memory_new(job->count + 1, sizeof *job->entries);
 	if (job->count > 0)
 		memcpy(sorted, layout->pending, job->count * sizeof *sorted);
@@ -157,12 +230,21 @@ static void collect(const struct layout *layout, struct write_job *job)
 		descriptor_copy(&job->entries[i], sorted[i].entry);
 }
 
+static void keep_standing(struct layout *layout, const struct pending *written)
+{
+	if (layout->standing_count == layout->standing_capacity) {
+		layout->standing_capacity = layout->standing_capacity * 2 + 16;
+		layout->standing = memory_resize(layout->standing, layout->standing_capacity, sizeof *layout->standing);
+	}
+	layout->standing[layout->standing_count++] = *written;
+}
+
 static void drop_written(struct layout *layout, uint64_t last)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < layout->pending_count; i++)
 		if (layout->pending[i].number <= last)
-			pending_release(&layout->pending[i]);
+			keep_standing(layout, &layout->pending[i]);
 		else
 			layout->pending[kept++] = layout->pending[i];
 	layout->pending_count = kept;
@@ -171,8 +253,10 @@ static void drop_written(struct layout *layout, uint64_t last)
 /* The names up to the @last-th were to be written. A writer that was stopped says nothing of whether they can be. */
 static void conclude(struct layout *layout, struct write_job *job, uint64_t last, bool ok, const struct error *err)
 {
-	if (job->index)
+	if (job->index) {
+		layout->left = job->index->status;
 		layout_set_index(layout, job->index);
+	}
 	if (ok) {
 		layout->written_count = last;
 		drop_written(layout, last);
@@ -242,9 +326,13 @@ bool layout_flush(struct layout *layout, struct error *err)
 void layout_flush_last(struct layout *layout)
 {
 	struct error err;
-	if (layout->pending_count > 0 && layout->broken.kind == ERR_NONE)
+	bool lost = layout->standing_count > 0 && !is_as_left(layout->root, &layout->left);
+	if ((layout->pending_count > 0 || lost) && layout->broken.kind == ERR_NONE)
 		(void)!write_batch(layout, true, &err);
 	drop_written(layout, UINT64_MAX);
+	for (size_t i = 0; i < layout->standing_count; i++)
+		pending_release(&layout->standing[i]);
+	free(layout->standing);
 	free(layout->pending);
-	layout->pending = NULL;
+	layout->standing = layout->pending = NULL;
 }

@@ -37,12 +37,16 @@ void index_free(struct index *index)
 	free(index);
 }
 
+bool status_is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
 bool index_is_current(const struct index *index, const struct stat *status)
 {
-	const struct stat *ours = &index->status;
-	return ours->st_ino == status->st_ino && ours->st_dev == status->st_dev && ours->st_size == status->st_size &&
-	       ours->st_mtim.tv_sec == status->st_mtim.tv_sec && ours->st_mtim.tv_nsec == status->st_mtim.tv_nsec &&
-	       ours->st_ctim.tv_sec == status->st_ctim.tv_sec && ours->st_ctim.tv_nsec == status->st_ctim.tv_nsec;
+	return status_is_same(&index->status, status);
 }
 
 const char *index_identity(const struct descriptor *entry)

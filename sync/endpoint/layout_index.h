@@ -42,6 +42,9 @@ struct index {
 struct index *index_new(void);
 void index_free(struct index *index);
 
+/** Is it the same file, as nobody has changed it since? */
+bool status_is_same(const struct stat *a, const struct stat *b);
+
 /** Is @status still that of the file the snapshot was read from? */
 bool index_is_current(const struct index *index, const struct stat *status);
 

@@ -44,12 +44,12 @@ static void merge(void *unused)
 	write_text(path, foreign); /* skopeo's way: in place, and without our entry */
 	assert_true(endpoint_flush(target, &err));
 	assert_int_equal(number_of(target, ALPINE, "2"), 2);
-	assert_int_equal(number_of(target, ALPINE, "1"), -ERR_NOT_FOUND);
+	assert_int_equal(number_of(target, ALPINE, "1"), 1); /* it has come back */
 	endpoint_free(target);
 
 	auto_json json_t *before = foreign_document();
 	auto_json json_t *after = index_document();
-	assert_int_equal(index_count(), 3);
+	assert_int_equal(index_count(), 4);
 	assert_true(json_equal(entry_at(before, 0), entry_at(after, 0)));
 	assert_true(json_equal(entry_at(before, 1), entry_at(after, 1)));
 	json_object_del(before, "manifests");
@@ -61,6 +61,51 @@ static void what_others_wrote_meanwhile_is_kept_as_it_is(void **state)
 {
 	(void)state;
 	in_loop(merge, NULL);
+}
+
+/* What another writer does that takes no lock, after our flush. */
+static void lose(void *unused)
+{
+	static const struct {
+		const char *name; /* of the only entry that it leaves, */
+		unsigned image;   /* which is of this image */
+		bool removes_ours;
+		int is; /* what our name is at the end */
+		const char *why;
+	} rows[] = {
+		{"theirs", 2, false, 1, "it had read index.json before ours was in it"},
+		{"theirs", 2, true, -ERR_NOT_FOUND, "it has removed the image, too"},
+		{ALPINE ":1", 2, false, 2, "it has moved our tag"},
+	};
+	auto_free char *path = path_of("index.json");
+	(void)unused;
+	for (size_t i = 0; i < array_count(rows); i++) {
+		struct image ours = image_make(1), theirs = image_make(rows[i].image);
+		struct error err = {0};
+		struct endpoint *target = open_target(false);
+		assert_true(put_image(target, ALPINE, "1", &ours, &err));
+		assert_true(endpoint_flush(target, &err));
+		auto_free char *text = memory_format("{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"%s\","
+						     "\"size\":%jd,\"digest\":\"%s\",\"annotations\":{"
+						     "\"org.opencontainers.image.ref.name\":\"%s\"}}]}",
+			MEDIA_OCI_MANIFEST, (intmax_t)theirs.manifest.descriptor.size,
+			theirs.manifest.descriptor.digest.text, rows[i].name);
+		auto_free char *manifest = blob_path(&ours.manifest.descriptor.digest);
+		write_text(path, text);
+		if (rows[i].removes_ours)
+			assert_int_equal(unlink(manifest), 0);
+		endpoint_free(target);
+		struct endpoint *source = open_source();
+		assert_int_equal(number_of(source, ALPINE, "1"), rows[i].is);
+		endpoint_free(source);
+		assert_int_equal(unlink(path), 0);
+	}
+}
+
+static void what_a_writer_without_a_lock_loses_comes_back_at_the_end(void **state)
+{
+	(void)state;
+	in_loop(lose, NULL);
 }
 
 static void replace(void *unused)
@@ -374,6 +419,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(what_others_wrote_meanwhile_is_kept_as_it_is),
+		test(what_a_writer_without_a_lock_loses_comes_back_at_the_end),
 		test(only_the_entry_of_the_tag_is_replaced),
 		test(entries_keep_their_order_and_the_new_comes_last),
 		test(a_name_that_stands_there_twice_is_put_right),
