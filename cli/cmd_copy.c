@@ -18,22 +18,13 @@ struct copy {
 
 static bool parse_options(const struct arguments *arguments, struct copy *copy, struct error *err)
 {
-	const char *verify = argument_of(arguments, OPTION_VERIFY);
-	copy->verify_layers = !str_is(verify, "digests");
-	if (verify && copy->verify_layers && !str_is(verify, "layers"))
-		return error_set(err, ERR_INVALID, "--verify takes layers or digests, not \"%.40s\"", verify);
-	const char *foreign = argument_of(arguments, OPTION_FOREIGN);
-	copy->foreign = str_is(foreign, "copy")   ? CONFIG_FOREIGN_COPY
-			: str_is(foreign, "skip") ? CONFIG_FOREIGN_SKIP
-						  : CONFIG_FOREIGN_AUTO;
-	if (foreign && copy->foreign == CONFIG_FOREIGN_AUTO && !str_is(foreign, "auto"))
-		return error_set(err, ERR_INVALID, "--foreign takes auto, copy or skip, not \"%.40s\"", foreign);
-	const char *referrers = argument_of(arguments, OPTION_REFERRERS);
-	copy->referrers = str_is(referrers, "false")    ? CONFIG_REFERRERS_LEFT
-			  : str_is(referrers, "always") ? CONFIG_REFERRERS_ALWAYS
-							: CONFIG_REFERRERS_COPIED;
-	if (referrers && copy->referrers == CONFIG_REFERRERS_COPIED && !str_is(referrers, "true"))
-		return error_set(err, ERR_INVALID, "--referrers takes true, false or always, not \"%.40s\"", referrers);
+	/* In the order of the words that commands.c lists. */
+	static const enum config_foreign foreign[] = {CONFIG_FOREIGN_AUTO, CONFIG_FOREIGN_COPY, CONFIG_FOREIGN_SKIP};
+	static const enum config_referrers referrers[] = {
+		CONFIG_REFERRERS_COPIED, CONFIG_REFERRERS_LEFT, CONFIG_REFERRERS_ALWAYS};
+	copy->verify_layers = argument_choice(arguments, OPTION_VERIFY) == 0;
+	copy->foreign = foreign[argument_choice(arguments, OPTION_FOREIGN)];
+	copy->referrers = referrers[argument_choice(arguments, OPTION_REFERRERS)];
 	for (; copy->platform_count < arguments->value_counts[OPTION_PLATFORM]; copy->platform_count++)
 		if (!platform_parse(arguments->values[OPTION_PLATFORM][copy->platform_count],
 			    &copy->platforms[copy->platform_count], err))

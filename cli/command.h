@@ -71,6 +71,9 @@ void command_print_manual(void);
 /** The last value of an option, or NULL. */
 const char *argument_of(const struct arguments *arguments, enum option_id option);
 
+/** Of an option that takes one of some words: the how-manieth it is, from 0 on; 0 also if it was not given. */
+int argument_choice(const struct arguments *arguments, enum option_id option);
+
 int command_sync(const struct arguments *arguments);
 int command_copy(const struct arguments *arguments);
 int command_tags(const struct arguments *arguments);

@@ -9,7 +9,7 @@
 struct option {
 	const char *name;
 	char letter;       /* 0: none */
-	const char *value; /* NULL: takes none */
+	const char *value; /* NULL: takes none; "a|b|c": one of these words, the first if it is not given */
 	bool repeats;
 	const char *help;
 };
@@ -224,6 +224,20 @@ static bool find_option(const struct command *command, const char *word, enum op
 		command->name);
 }
 
+/* The how-manieth of the words in "a|b|c" is @word? -1: none. */
+static int find_word(const char *words, const char *word)
+{
+	size_t length = strlen(word), at = strcspn(words, "|");
+	for (int i = 0;; i++) {
+		if (at == length && strncmp(words, word, length) == 0)
+			return i;
+		if (!words[at])
+			return -1;
+		words += at + 1;
+		at = strcspn(words, "|");
+	}
+}
+
 static bool take_option(
 	const struct command *command, int argc, char **argv, int *at, struct arguments *arguments, struct error *err)
 {
@@ -244,6 +258,8 @@ static bool take_option(
 			return error_set(err, ERR_INVALID, "--%s needs a value: %s", option->name, option->value);
 		value = argv[++*at];
 	}
+	if (strchr(option->value, '|') && find_word(option->value, value) < 0)
+		return error_set(err, ERR_INVALID, "--%s takes %s, not \"%.40s\"", option->name, option->value, value);
 	if (arguments->given[id] && !option->repeats)
 		return error_set(err, ERR_INVALID, "--%s is given twice", option->name);
 	if (arguments->value_counts[id] == OPTION_VALUES_MAX)
@@ -279,6 +295,12 @@ const char *argument_of(const struct arguments *arguments, enum option_id option
 {
 	size_t count = arguments->value_counts[option];
 	return count > 0 ? arguments->values[option][count - 1] : NULL;
+}
+
+int argument_choice(const struct arguments *arguments, enum option_id option)
+{
+	const char *word = argument_of(arguments, option);
+	return word ? find_word(options[option].value, word) : 0;
 }
 
 static const char *option_left(const struct option *option, char out[80])

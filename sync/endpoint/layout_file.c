@@ -257,6 +257,16 @@ void temporary_keep(struct temporary *temporary)
 	*temporary = (struct temporary){.fd = -1, .directory = -1};
 }
 
+/* NULL: there is none, or it cannot be read. */
+static DIR *list_ingest(int root)
+{
+	int fd = openat(root, INGEST, directory_flags);
+	DIR *listing = fd >= 0 ? fdopendir(fd) : NULL;
+	if (!listing && fd >= 0)
+		close(fd);
+	return listing;
+}
+
 /* A beginning that nobody has, of the length that it has; -1: none. It is ours as long as *fd is open. */
 static int64_t claim(int directory, const char *name, int *fd)
 {
@@ -291,26 +301,6 @@ static void take_longer(struct temporary *best, int64_t *length, int64_t most, c
 	snprintf(best->name, sizeof best->name, "%s", name);
 }
 
-int64_t temporary_left_bytes(int root)
-{
-	int fd = openat(root, INGEST, directory_flags);
-	DIR *listing = fd >= 0 ? fdopendir(fd) : NULL;
-	if (!listing) {
-		if (fd >= 0)
-			close(fd);
-		return 0;
-	}
-	int64_t sum = 0;
-	struct stat status;
-	const struct dirent *entry;
-	while ((entry = readdir(listing)))
-		if (strstr(entry->d_name, BEGINNING) &&
-			fstatat(dirfd(listing), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0)
-			sum += status.st_size;
-	closedir(listing);
-	return sum;
-}
-
 static bool is_beginning_of(const char *name, const struct digest *digest)
 {
 	const char *of = strstr(name, BEGINNING);
@@ -324,16 +314,13 @@ bool temporary_resume(int root, const struct digest *digest, int64_t most, struc
 	*length = 0;
 	if (temporary->directory < 0)
 		return errno == ENOENT || error_errno(err, INGEST);
-	int fd = dup(temporary->directory);
-	DIR *listing = fd >= 0 ? fdopendir(fd) : NULL;
+	DIR *listing = list_ingest(root);
 	const struct dirent *entry;
 	while (listing && (entry = readdir(listing)))
 		if (is_beginning_of(entry->d_name, digest))
 			take_longer(temporary, length, most, entry->d_name);
 	if (listing)
 		closedir(listing);
-	else if (fd >= 0)
-		close(fd);
 	if (*length > 0 && lseek(temporary->fd, (off_t)*length, SEEK_SET) >= 0)
 		return true;
 	temporary_abort(temporary);
@@ -355,18 +342,28 @@ static void sweep_one(int directory, const char *name)
 
 void temporary_sweep(int root)
 {
-	int fd = openat(root, INGEST, directory_flags);
-	DIR *listing = fd >= 0 ? fdopendir(fd) : NULL;
-	if (!listing) {
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
+	DIR *listing = list_ingest(root);
 	const struct dirent *entry;
-	while ((entry = readdir(listing)))
+	while (listing && (entry = readdir(listing)))
 		if (str_starts_with(entry->d_name, PREFIX))
 			sweep_one(dirfd(listing), entry->d_name);
-	closedir(listing);
+	if (listing)
+		closedir(listing);
+}
+
+int64_t temporary_left_bytes(int root)
+{
+	DIR *listing = list_ingest(root);
+	int64_t sum = 0;
+	struct stat status;
+	const struct dirent *entry;
+	while (listing && (entry = readdir(listing)))
+		if (strstr(entry->d_name, BEGINNING) &&
+			fstatat(dirfd(listing), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0)
+			sum += status.st_size;
+	if (listing)
+		closedir(listing);
+	return sum;
 }
 
 void temporary_tidy(int root)

@@ -26,16 +26,20 @@ def leftovers(layout):
     return list(layout.glob("ingest/dray-*"))
 
 
-def begin(source, image, repo, directory, layout, *options):
+def begin(source, image, layout, directory, *command):
     """A run whose layer stops coming; the process, when what came of it is on the disk."""
     layer = image.layers[0]
     source.on("GET blob", scripted.stall(0.6), digest=layer.digest, times=1)
-    process = dray.start("copy", "--json", *options, f"{source.address}/{repo}:1", f"oci:{layout}", cwd=directory)
+    process = dray.start(*command, "--json", cwd=directory)
     deadline = time.monotonic() + 30
     while sum(path.stat().st_size for path in leftovers(layout) if layer.digest in path.name) < len(layer.data) // 2:
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.01)
     return process
+
+
+def begin_copy(source, image, repo, directory, layout, *options):
+    return begin(source, image, layout, directory, "copy", *options, f"{source.address}/{repo}:1", f"oci:{layout}")
 
 
 def end(process, number):
@@ -51,7 +55,7 @@ def copy(source, repo, layout, directory, *more):
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_goes_on_with_the_next_byte(number, source, image, repo, tmp_path):
     layer, layout = image.layers[0], tmp_path / "layout"
-    process = begin(source, image, repo, tmp_path, layout)
+    process = begin_copy(source, image, repo, tmp_path, layout)
     if number == signal.SIGTERM:
         os.kill(process.pid, number)  # the second one leaves at once, and is no clean end
         time.sleep(0.2)
@@ -72,7 +76,7 @@ def test_goes_on_with_the_next_byte(number, source, image, repo, tmp_path):
 # covers: BLB-3, T-57
 def test_stopped_in_order_keeps_it_too(source, image, repo, tmp_path):
     layout = tmp_path / "layout"
-    end(begin(source, image, repo, tmp_path, layout, "--grace", "1s"), signal.SIGTERM).expect(143)
+    end(begin_copy(source, image, repo, tmp_path, layout, "--grace", "1s"), signal.SIGTERM).expect(143)
     have = leftovers(layout)[-1].stat().st_size
     assert copy(source, repo, layout, tmp_path).expect(0).report["bytes"]["resumed"] == have
     images.check_layout(layout)
@@ -82,7 +86,7 @@ def test_stopped_in_order_keeps_it_too(source, image, repo, tmp_path):
 @pytest.mark.parametrize("harm", ["flipped", "zeroed", "longer", "empty"])
 def test_wrong_beginning_costs_time_and_nothing_else(harm, source, image, repo, tmp_path):
     layer, layout = image.layers[0], tmp_path / "layout"
-    end(begin(source, image, repo, tmp_path, layout), signal.SIGKILL)
+    end(begin_copy(source, image, repo, tmp_path, layout), signal.SIGKILL)
     path = leftovers(layout)[-1]
     data = bytearray(path.read_bytes())
     data = {"flipped": data[:1000] + bytes([data[1000] ^ 1]) + data[1001:], "zeroed": bytes(len(data)),
@@ -97,7 +101,7 @@ def test_wrong_beginning_costs_time_and_nothing_else(harm, source, image, repo, 
 def test_all_of_it_may_be_there(source, image, repo, tmp_path):
     """Killed between the last byte and the name."""
     layer, layout = image.layers[0], tmp_path / "layout"
-    end(begin(source, image, repo, tmp_path, layout), signal.SIGKILL)
+    end(begin_copy(source, image, repo, tmp_path, layout), signal.SIGKILL)
     leftovers(layout)[-1].write_bytes(layer.data)
     source.forget()
     copy(source, repo, layout, tmp_path).expect(0)
@@ -108,7 +112,7 @@ def test_all_of_it_may_be_there(source, image, repo, tmp_path):
 # covers: BLB-3, T-57, T-79
 def test_beginning_of_a_living_run_is_left_to_it(source, image, repo, tmp_path):
     layer, layout = image.layers[0], tmp_path / "layout"
-    process = begin(source, image, repo, tmp_path, layout)
+    process = begin_copy(source, image, repo, tmp_path, layout)
     report = copy(source, repo, layout, tmp_path).expect(0).report
     assert report["bytes"]["resumed"] == 0 and len(leftovers(layout)) == 1
     end(process, signal.SIGKILL)
@@ -119,7 +123,7 @@ def test_beginning_of_a_living_run_is_left_to_it(source, image, repo, tmp_path):
 def test_other_targets_get_it_from_there(source, image, repo, tmp_path):
     """Only one target has the beginning; the others are given it from there."""
     layer, layout = image.layers[0], tmp_path / "layout"
-    end(begin(source, image, repo, tmp_path, layout), signal.SIGKILL)
+    end(begin_copy(source, image, repo, tmp_path, layout), signal.SIGKILL)
     have = leftovers(layout)[-1].stat().st_size
     with scripted.Registry() as target:
         config = dray.write_config(tmp_path / "c.yaml", f"repos: [{{source: '{source.address}/{repo}:1', "
@@ -135,7 +139,7 @@ def test_other_targets_get_it_from_there(source, image, repo, tmp_path):
 # covers: T-57
 def test_old_ones_are_swept(source, image, repo, tmp_path):
     layout = tmp_path / "layout"
-    end(begin(source, image, repo, tmp_path, layout), signal.SIGKILL)
+    end(begin_copy(source, image, repo, tmp_path, layout), signal.SIGKILL)
     path = leftovers(layout)[-1]
     week = time.time() - 8 * 24 * 3600
     os.utime(path, (week, week))
@@ -145,112 +149,108 @@ def test_old_ones_are_swept(source, image, repo, tmp_path):
     assert not leftovers(layout)
 
 
-def staged(source, target, repo, directory, limit=""):
-    return dray.write_config(directory / "c.yaml", f"staging: {{dir: staging{limit}}}\n"
-                             f"repos: [{{source: '{source.address}/{repo}:1', target: {target.address}/{repo}}}]\n")
+class Between:
+    """Two registries with staging beside them, and a large image at the source."""
+
+    def __init__(self, source, target, repo, directory):
+        self.source, self.target, self.repo, self.directory = source, target, repo, directory
+        self.image = images.Image([images.Layer(repo, 24 * MIB)])
+        self.layer = self.image.layers[0]
+        self.staging = directory / "staging"
+        source.push(repo, "1", self.image)
+        self.configure()
+
+    def configure(self, limit=""):
+        self.config = dray.write_config(self.directory / "c.yaml", f"staging: {{dir: staging{limit}}}\n"
+                                        f"repos: [{{source: '{self.source.address}/{self.repo}:1', "
+                                        f"target: {self.target.address}/{self.repo}}}]\n")
+
+    def leave_a_beginning(self):
+        """A run that dies on the way; what it has left."""
+        end(begin(self.source, self.image, self.staging, self.directory, "sync", self.config), signal.SIGKILL)
+        return leftovers(self.staging)[0]
+
+    def leave_another(self, size):
+        """Of a blob that nobody asks for."""
+        (self.staging / "ingest").mkdir(parents=True, exist_ok=True)
+        (self.staging / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+        path = self.staging / "ingest" / f"dray-1-0-of-sha256:{'0' * 64}"
+        with open(path, "wb") as file:
+            file.truncate(size)
+        return path
+
+    def sync(self):
+        report = dray.sync(self.config).expect(0).report
+        assert self.target.holds(self.repo, self.image)
+        return report
 
 
 @pytest.fixture
-def large(repo):
-    return images.Image([images.Layer(repo, 24 * MIB)])
-
-
-def begin_staged(source, config, layer, directory):
-    source.on("GET blob", scripted.stall(0.6), digest=layer.digest, times=1)
-    process = dray.start("sync", "--json", config, cwd=directory)
-    deadline = time.monotonic() + 30
-    while sum(path.stat().st_size for path in leftovers(directory / "staging")) < len(layer.data) // 2:
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.01)
-    return process
+def between(repo, tmp_path):
+    with scripted.Registry() as source, scripted.Registry() as target:
+        yield Between(source, target, repo, tmp_path)
 
 
 # covers: BLB-3, P6, T-57
-def test_between_registries_staging_keeps_it(large, repo, tmp_path):
-    layer = large.layers[0]
-    with scripted.Registry() as source, scripted.Registry() as target:
-        source.push(repo, "1", large)
-        config = staged(source, target, repo, tmp_path)
-        end(begin_staged(source, config, layer, tmp_path), signal.SIGKILL)
-        have = leftovers(tmp_path / "staging")[0].stat().st_size
-        source.forget()
-        report = dray.sync(config).expect(0).report
-        assert [request.header("range") for request in source.of("GET blob", digest=layer.digest)] == [
-            f"bytes={have}-{len(layer.data) - 1}"]
-        assert report["bytes"]["resumed"] == have and report["verified"]["diff_ids"] == 1
-        assert target.holds(repo, large) and not leftovers(tmp_path / "staging")
+def test_between_registries_staging_keeps_it(between):
+    have = between.leave_a_beginning().stat().st_size
+    between.source.forget()
+    report = between.sync()
+    assert [request.header("range") for request in between.source.of("GET blob", digest=between.layer.digest)] == [
+        f"bytes={have}-{len(between.layer.data) - 1}"]
+    assert report["bytes"]["resumed"] == have and report["verified"]["diff_ids"] == 1
+    assert not leftovers(between.staging)
 
 
 # covers: BLB-3
-def test_staging_gives_what_a_target_did_not_take(large, repo, tmp_path):
+def test_staging_gives_what_a_target_did_not_take(between):
     """The target breaks when all has come; the next attempt reads nothing at the source."""
-    layer = large.layers[0]
-    with scripted.Registry() as source, scripted.Registry() as target:
-        source.push(repo, "1", large)
-        target.on("PUT blob", 500, digest=layer.digest, times=1)
-        dray.sync(staged(source, target, repo, tmp_path)).expect(0)
-        assert target.holds(repo, large) and source.count("GET blob", digest=layer.digest) == 1
-        assert not leftovers(tmp_path / "staging")
+    between.target.on("PUT blob", 500, digest=between.layer.digest, times=1)
+    between.sync()
+    assert between.source.count("GET blob", digest=between.layer.digest) == 1 and not leftovers(between.staging)
 
 
 # covers: BLB-3, T-55
 @pytest.mark.parametrize("harm", ["full", "no directory"])
-def test_staging_that_cannot_be_used_stops_nothing(harm, large, repo, tmp_path):
-    with scripted.Registry() as source, scripted.Registry() as target:
-        source.push(repo, "1", large)
-        config = staged(source, target, repo, tmp_path, ", limit-gib: 1" if harm == "full" else "")
-        if harm == "full":
-            (tmp_path / "staging/ingest").mkdir(parents=True)
-            with open(tmp_path / "staging/ingest" / f"dray-1-0-of-sha256:{'0' * 64}", "wb") as file:
-                file.truncate(1 << 30)
-            (tmp_path / "staging/oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
-        else:
-            (tmp_path / "staging").write_text("a file")
-        result = dray.sync(config).expect(0)
-        assert target.holds(repo, large) and (harm == "full" or "large blobs are carried without" in result.stderr)
-        assert len(leftovers(tmp_path / "staging")) == (harm == "full")
+def test_staging_that_cannot_be_used_stops_nothing(harm, between):
+    if harm == "full":
+        between.configure(", limit-gib: 1")
+        between.leave_another(1 << 30)
+    else:
+        between.staging.write_text("a file")
+    result = dray.sync(between.config).expect(0)
+    assert between.target.holds(between.repo, between.image)
+    assert harm == "full" or "large blobs are carried without" in result.stderr
+    assert len(leftovers(between.staging)) == (harm == "full")
 
 
 # covers: BLB-3, P4, UPL-22
-def test_staging_feeds_a_second_upload(large, repo, tmp_path):
+def test_staging_feeds_a_second_upload(between):
     """The target breaks on the way: what had come is not read at the source again."""
-    layer = large.layers[0]
-    with scripted.Registry() as source, scripted.Registry() as target:
-        source.push(repo, "1", large)
-        target.on("PUT blob", scripted.reset("early", at=6 * MIB), digest=layer.digest, times=1)
-        report = dray.sync(staged(source, target, repo, tmp_path)).expect(0).report
-        assert report["blobs"]["reread"] == 0
-        assert report["bytes"]["downloaded"] < len(layer.data) + 2 * MIB, "and those that were under way"
-        assert target.holds(repo, large) and not leftovers(tmp_path / "staging")
+    between.target.on("PUT blob", scripted.reset("early", at=6 * MIB), digest=between.layer.digest, times=1)
+    report = between.sync()
+    assert report["blobs"]["reread"] == 0
+    assert report["bytes"]["downloaded"] < len(between.layer.data) + 2 * MIB, "and those that were under way"
+    assert not leftovers(between.staging)
 
 
 # covers: BLB-3, T-57
 @pytest.mark.parametrize("harm", ["flipped", "longer"])
-def test_wrong_beginning_in_staging_costs_time_and_nothing_else(harm, large, repo, tmp_path):
-    layer = large.layers[0]
-    with scripted.Registry() as source, scripted.Registry() as target:
-        source.push(repo, "1", large)
-        config = staged(source, target, repo, tmp_path)
-        end(begin_staged(source, config, layer, tmp_path), signal.SIGKILL)
-        path = leftovers(tmp_path / "staging")[0]
-        data = path.read_bytes()
-        path.write_bytes(data[:99] + bytes([data[99] ^ 1]) + data[100:] if harm == "flipped" else data + bytes(len(layer.data)))
-        dray.sync(config).expect(0)
-        assert target.holds(repo, large) and not leftovers(tmp_path / "staging")
+def test_wrong_beginning_in_staging_costs_time_and_nothing_else(harm, between):
+    path = between.leave_a_beginning()
+    data = path.read_bytes()
+    path.write_bytes(data[:99] + bytes([data[99] ^ 1]) + data[100:] if harm == "flipped"
+                     else data + bytes(len(between.layer.data)))
+    between.sync()
+    assert not leftovers(between.staging)
 
 
 # covers: BLB-3
 @pytest.mark.parametrize("room", ["for the rest", "for less"])
-def test_what_lies_in_staging_has_its_room_already(room, large, repo, tmp_path):
-    layer = large.layers[0]
-    with scripted.Registry() as source, scripted.Registry() as target:
-        source.push(repo, "1", large)
-        config = staged(source, target, repo, tmp_path, ", limit-gib: 1")
-        end(begin_staged(source, config, layer, tmp_path), signal.SIGKILL)
-        have = leftovers(tmp_path / "staging")[0].stat().st_size
-        rest = len(layer.data) - have
-        with open(tmp_path / "staging/ingest" / f"dray-1-0-of-sha256:{'0' * 64}", "wb") as file:
-            file.truncate((1 << 30) - have - rest + (0 if room == "for the rest" else 1))
-        report = dray.sync(config).expect(0).report
-        assert target.holds(repo, large) and report["bytes"]["resumed"] == (have if room == "for the rest" else 0)
-        assert len(leftovers(tmp_path / "staging")) == (1 if room == "for the rest" else 2)
+def test_what_lies_in_staging_has_its_room_already(room, between):
+    between.configure(", limit-gib: 1")
+    have = between.leave_a_beginning().stat().st_size
+    between.leave_another((1 << 30) - len(between.layer.data) + (0 if room == "for the rest" else 1))
+    report = between.sync()
+    assert report["bytes"]["resumed"] == (have if room == "for the rest" else 0)
+    assert len(leftovers(between.staging)) == (1 if room == "for the rest" else 2)
