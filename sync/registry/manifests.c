@@ -135,7 +135,10 @@ bool registry_manifest_head(struct registry *registry, const char *repository, c
 	return true;
 }
 
-/* MAN-13: a proxy cache may know an index by its tag alone; what comes must be what was wanted. */
+/*
+ * MAN-13: a proxy cache may know an index by its tag alone. What comes must be what was wanted; else the tag has moved
+ * since it was resolved, and what it was is gone.
+ */
 static bool get_by_digest_or_tag(struct registry *registry, const char *repository, const struct descriptor *wanted,
 	struct buf *bytes, struct reply *reply, struct error *err)
 {
@@ -145,7 +148,11 @@ static bool get_by_digest_or_tag(struct registry *registry, const char *reposito
 	const char *tag = wanted->reference_name;
 	if (why.kind == ERR_NOT_FOUND && tag && reference_is_tag(tag)) {
 		reply_release(reply);
-		return get(registry, repository, tag, false, bytes, reply, err);
+		if (!get(registry, repository, tag, false, bytes, reply, err))
+			return false;
+		if (digest_check(&wanted->digest, buf_peek(bytes), bytes->length, NULL))
+			return true;
+		error_wrap(&why, "%s was moved to another image meanwhile; the next run takes that", tag);
 	}
 	if (err)
 		*err = why;

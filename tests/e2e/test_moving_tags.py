@@ -55,6 +55,7 @@ def test_a_source_tag_that_moves_arrives_as_one_whole_generation(kept, repo, gen
             if now == "old":
                 assert not kept
                 result.expect(4)
+                assert result.report["failures"][0]["kind"] == "not_found", result
             else:
                 result.expect(0)
             arrived.add(now)
