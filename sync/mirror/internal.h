@@ -254,6 +254,12 @@ struct job {
 	bool whole;                     /* of a retry: it could not be listed then, so all of it is taken */
 };
 
+/**
+ * Whether any tag of its repository is made of a digest (RFR-17), for a job that lists none: one request in place of
+ * four for each manifest, where the first page of the list is the last. Waits. Nothing is learnt where it fails.
+ */
+void job_look_for_referrer_tags(struct job *job);
+
 /** One user less; a job of a pattern goes with the last one. */
 void job_release(struct job *job);
 

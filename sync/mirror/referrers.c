@@ -117,6 +117,8 @@ static bool ask(struct image *image, struct error *err)
 	struct question *questions = memory_new(most, sizeof *questions);
 	struct group group;
 	bool ok = true;
+	if (image->depth == 0 && image->job->what.reference)
+		job_look_for_referrer_tags(image->job);
 	group_init(&group, MANIFESTS_AT_ONCE);
 	for (size_t i = 0; i < image->tree.manifest_count; i++)
 		for (int tag = -1; tag < REFERRER_COSIGN_TAGS && ok; tag++) {

@@ -157,13 +157,35 @@ static bool start_page(
 	return true;
 }
 
+/* Of the first page, when it has come. */
+static void note_referrer_tags(
+	struct job *job, const struct name_pages *pages, const struct image_name *names, size_t count)
+{
+	job->has_no_referrer_tags = name_pages_are_over(pages) && !any_refers(names, count);
+}
+
+void job_look_for_referrer_tags(struct job *job)
+{
+	struct name_pages *pages = endpoint_list(job->what.source, job->what.repository);
+	const struct image_name *names;
+	size_t count;
+	struct error err;
+	if (name_pages_next(pages, &names, &count, &err))
+		note_referrer_tags(job, pages, names, count);
+	else
+		log_debug("%s/%s: its tags are not listed: %s", endpoint_name(job->what.source), job->what.repository,
+			err.text);
+	name_pages_free(pages);
+}
+
 static bool start_all(struct job *job, struct error *err)
 {
 	struct name_pages *pages = endpoint_list(job->what.source, job->what.repository);
 	const struct image_name *names;
 	size_t count, started = 0;
 	bool ok = name_pages_next(pages, &names, &count, err);
-	job->has_no_referrer_tags = ok && name_pages_are_over(pages) && !any_refers(names, count);
+	if (ok)
+		note_referrer_tags(job, pages, names, count);
 	while (ok && count > 0)
 		ok = start_page(job, names, count, &started, err) && name_pages_next(pages, &names, &count, err);
 	auto_free char *name = name_of(job);

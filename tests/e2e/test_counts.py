@@ -55,3 +55,18 @@ repos:
         dray.sync(config).expect(0)
         waits.join()
         assert first.count("HEAD blob", digest=layer.digest) == second.count("HEAD blob", digest=layer.digest) == 1
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_one_tag_costs_one_question_for_all_tags_that_refer_to_its_manifests(signed, repo, tmp_path):
+    index = images.Index([images.Image([images.Layer(f"{repo} {n}")], arch, label=f"{n}")
+                          for n, arch in enumerate(("amd64", "arm64", "s390x"))])
+    with scripted.Registry() as source, scripted.Registry() as target:
+        source.push(repo, "1", index)
+        if signed:
+            source.push(repo, index.digest.replace(":", "-") + ".sig", images.Image([images.Layer(f"{repo} sig")], label="s"))
+        dray.run("copy", f"{source.address}/{repo}:1", f"{target.address}/{repo}:1", cwd=tmp_path).expect(0)
+        assert source.count("tags") == 1
+        # the tag itself; with a signature also those of four manifests and three kinds, and the signature once it is copied
+        assert source.count("HEAD manifest") == (1 if not signed else 1 + 4 * 3 + 1)
+        assert len(target.tags(repo)) == 1 + signed
