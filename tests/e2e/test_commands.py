@@ -50,7 +50,7 @@ def test_help_names_the_options_that_are_taken_and_no_others(command, everything
     for name, (letter, value) in everything.items():
         for word in filter(None, (name, letter)):
             # With --help behind it, whatever is understood does nothing.
-            result = dray.run(*command.split(), word, *([value] if value else []), "--help", cwd=tmp_path)
+            result = dray.run(*command.split(), word, *([value.split("|")[0]] if value else []), "--help", cwd=tmp_path)
             assert result.code == (0 if name in told else 2), result
             assert name in told or word in result.stderr, result
 
