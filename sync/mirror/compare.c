@@ -93,10 +93,16 @@ static bool wait_for_looks(struct image *image, struct error *err)
 	return true;
 }
 
+/* TAG-15: it was in a list, and is there no longer. */
+static bool is_gone(const struct image *image, const struct error *err)
+{
+	return err->kind == ERR_NOT_FOUND && !image->job->what.reference;
+}
+
 static bool ask_and_wait(struct image *image, struct error *err)
 {
 	bool ok = ask_all(image, err) && wait_for_looks(image, err);
-	image->gone = image->source_err.kind == ERR_NOT_FOUND && !image->job->what.reference;
+	image->gone = is_gone(image, &image->source_err);
 	if (ok && image->source_err.kind != ERR_NONE) {
 		*err = image->source_err;
 		ok = false;
@@ -258,4 +264,21 @@ bool image_look_up(struct image *image, struct error *err)
 		return false;
 	compare(image);
 	return compare_late_ones(image, err);
+}
+
+bool image_has_moved(struct image *image)
+{
+	struct descriptor now = {0};
+	struct error err;
+	bool known = endpoint_resolve_source(image->job->what.source, image->repository, image->reference, &now, &err);
+	image->gone = !known && is_gone(image, &err);
+	if (!known || digest_equal(&now.digest, &image->source_digest)) {
+		descriptor_release(&now);
+		return false;
+	}
+	descriptor_release(&image->root);
+	image->root = now;
+	image->source_digest = now.digest;
+	compare(image);
+	return true;
 }

@@ -20,6 +20,9 @@
 #include <assert.h>
 #include <string.h>
 
+/* More often, while it is copied, only a tag moves that nothing can be copied under. */
+enum { MOVES_FOLLOWED = 1 };
+
 void outcome_fail(struct outcome *outcome, const char *stage, enum side side, const struct error *err)
 {
 	assert(err->kind != ERR_NONE);
@@ -94,11 +97,27 @@ static bool fetch_tree(struct image *image, struct error *err)
 	return true;
 }
 
+/* T-81: a tag that moved, where what it was did not stay: what it is now is copied. */
+static bool fetch_what_is_there(struct image *image, struct error *err)
+{
+	for (int moves = 1; !fetch_tree(image, err); moves++) {
+		if (err->kind != ERR_NOT_FOUND || !image_has_moved(image))
+			return false;
+		if (moves > MOVES_FOLLOWED)
+			return error_wrap(err, "it moves while it is copied; the next run copies what it is then");
+		log_info("%s: it moved while it was copied; what it is now is copied", image->name);
+		tree_release(image->run, &image->tree);
+		if (!image_is_open(image))
+			return true;
+	}
+	return true;
+}
+
 static void copy(struct image *image)
 {
 	static const struct step steps[] = {
 		{"resolve", image_look_up, true},
-		{"manifest", fetch_tree, true},
+		{"manifest", fetch_what_is_there, true},
 		{"blob", image_deliver, false},
 	};
 	for (size_t i = 0; i < array_count(steps); i++) {

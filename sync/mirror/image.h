@@ -90,6 +90,12 @@ bool image_is_open(const struct image *image);
  */
 must_check bool image_look_up(struct image *image, struct error *err);
 
+/**
+ * compare.c: the source no longer has what its tag pointed to: does that point to something else by now? Then that is
+ * what is copied, and the targets are compared with it. Waits.
+ */
+bool image_has_moved(struct image *image);
+
 /** compare.c: the manifests are there: compare with the root that we would write. Nothing, of a late target. */
 void image_compare_written(struct image_target *target);
 

@@ -136,35 +136,36 @@ bool registry_manifest_head(struct registry *registry, const char *repository, c
 }
 
 /*
- * MAN-13: a proxy cache may know an index by its tag alone. What comes must be what was wanted; else the tag has moved
- * since it was resolved, and what it was is gone.
+ * MAN-13: a proxy cache may know an index by its tag alone. What is not found by its digest, and has a tag that gives
+ * something else by now, is gone (T-81), or that cache has made something else of it: then *why stays what it was.
  */
-static bool get_by_digest_or_tag(struct registry *registry, const char *repository, const struct descriptor *wanted,
-	struct buf *bytes, struct reply *reply, struct error *err)
+static bool get_by_tag(struct registry *registry, const char *repository, const struct descriptor *wanted,
+	struct buf *bytes, struct reply *reply, struct error *why)
 {
-	struct error why;
-	if (get(registry, repository, wanted->digest.text, false, bytes, reply, &why))
-		return true;
 	const char *tag = wanted->reference_name;
-	if (why.kind == ERR_NOT_FOUND && tag && reference_is_tag(tag)) {
-		reply_release(reply);
-		if (!get(registry, repository, tag, false, bytes, reply, err))
-			return false;
-		if (digest_check(&wanted->digest, buf_peek(bytes), bytes->length, NULL))
-			return true;
-		error_wrap(&why, "%s was moved to another image meanwhile; the next run takes that", tag);
-	}
-	if (err)
-		*err = why;
-	return false;
+	struct digest said;
+	if (why->kind != ERR_NOT_FOUND || !tag || !reference_is_tag(tag))
+		return false;
+	reply_release(reply);
+	if (!get(registry, repository, tag, false, bytes, reply, why))
+		return false;
+	if (digest_check(&wanted->digest, buf_peek(bytes), bytes->length, NULL) ||
+		(digest_header(reply, &said) && digest_equal(&said, &wanted->digest)))
+		return true;
+	return error_wrap(why, "gone, and the tag %s gives something else by now", tag);
 }
 
 bool registry_manifest_get(struct registry *registry, const char *repository, const struct descriptor *wanted,
 	struct buf *bytes, char **media_type, struct error *err)
 {
 	auto_reply struct reply reply = {0};
-	if (!get_by_digest_or_tag(registry, repository, wanted, bytes, &reply, err))
+	struct error why;
+	if (!get(registry, repository, wanted->digest.text, false, bytes, &reply, &why) &&
+		!get_by_tag(registry, repository, wanted, bytes, &reply, &why)) {
+		if (err)
+			*err = why;
 		return false;
+	}
 	if (wanted->size >= 0 && (int64_t)bytes->length != wanted->size)
 		return error_set(err, ERR_CORRUPT, "%s: %zu bytes, and not %lld", http_what(reply.exchange),
 			bytes->length, (long long)wanted->size);

@@ -102,7 +102,8 @@ must_check bool registry_manifest_head(struct registry *registry, const char *re
 /**
  * GET the manifest @wanted, by its digest, or, where that is not found, by the tag that is its reference_name (MAN-13);
  * its bytes are verified against digest and, if wanted->size >= 0, size.
- * *media_type is what the reply said (new memory, may be NULL). ERR_NOT_FOUND; ERR_CORRUPT; ERR_TOO_LARGE.
+ * *media_type is what the reply said (new memory, may be NULL). ERR_NOT_FOUND: also where that tag gives something
+ * else; ERR_CORRUPT; ERR_TOO_LARGE.
  */
 must_check bool registry_manifest_get(struct registry *registry, const char *repository,
 	const struct descriptor *wanted, struct buf *bytes, char **media_type, struct error *err);
