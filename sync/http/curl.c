@@ -25,7 +25,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { SPARE_HANDLES = 32, CONNECTIONS_KEPT = 64, PINNED_MOST = 64, STATUS_MISDIRECTED = 421 };
+enum { SPARE_HANDLES = 32, CONNECTIONS_KEPT = 64, HABITS_MOST = 64, STATUS_MISDIRECTED = 421 };
 
 struct spare_handles {
 	CURL *handles[SPARE_HANDLES];
@@ -41,6 +41,12 @@ struct watch {
 	bool ours;   /* of a connection, closed by curl_on_close_socket(); libcurl's own ones go without a word */
 };
 
+struct habit {
+	struct origin origin;
+	bool does_http2;
+	bool badly; /* spoken to by HTTP/1.1 from now on */
+};
+
 struct curl_transport {
 	struct transport base;
 	CURLM *multi;
@@ -51,34 +57,49 @@ struct curl_transport {
 	size_t watch_slots;
 	struct list resumed; /* streams to unpause at the next kick */
 	struct spare_handles spare[CURL_KIND_COUNT];
-	struct origin pinned[PINNED_MOST]; /* spoken to by HTTP/1.1 from now on */
-	size_t pinned_count;
+	struct habit habits[HABITS_MOST];
+	size_t habit_count;
 	size_t open_handles; /* of libuv */
 	struct waitqueue closed;
 };
 
-/* --- who does HTTP/2 badly ---------------------------------------------------------------------------------------- */
+/* --- who does HTTP/2, and who badly ------------------------------------------------------------------------------- */
 
-static bool is_pinned(const struct curl_transport *transport, const struct origin *origin)
+/* NULL: nothing is known of it. */
+static struct habit *find_habit(struct curl_transport *transport, const struct origin *origin)
 {
-	for (size_t i = 0; i < transport->pinned_count; i++)
-		if (origin_equal(&transport->pinned[i], origin))
-			return true;
-	return false;
+	for (size_t i = 0; i < transport->habit_count; i++)
+		if (origin_equal(&transport->habits[i].origin, origin))
+			return &transport->habits[i];
+	return NULL;
 }
 
 /* HTTP-9: an error of HTTP/2 itself, or 421 (a connection that is another host's). */
 static bool is_trouble_with_http2(const struct transport_stream *stream, CURLcode code)
 {
-	return !stream->http1 && (code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM ||
-					 (code == CURLE_OK && stream->reply_status == STATUS_MISDIRECTED));
+	return code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM ||
+	       (code == CURLE_OK && stream->reply_status == STATUS_MISDIRECTED);
 }
 
-/* For the rest of the run: who asks again gets there by HTTP/1.1. */
-static void pin(struct curl_transport *transport, const struct origin *origin)
+/* What a stream that might have been one of HTTP/2 has taught, for the rest of the run. */
+static void learn_habit(struct curl_transport *transport, const struct transport_stream *stream, CURLcode code)
 {
-	if (!is_pinned(transport, origin) && transport->pinned_count < PINNED_MOST)
-		transport->pinned[transport->pinned_count++] = *origin;
+	long version = 0;
+	if (!stream->origin.tls || stream->http1)
+		return;
+	curl_easy_getinfo(stream->easy, CURLINFO_HTTP_VERSION, &version);
+	bool does = version == CURL_HTTP_VERSION_2_0, badly = is_trouble_with_http2(stream, code);
+	if (!does && !badly)
+		return;
+	struct habit *habit = find_habit(transport, &stream->origin);
+	if (!habit) {
+		if (transport->habit_count == HABITS_MOST)
+			return;
+		habit = &transport->habits[transport->habit_count++];
+		*habit = (struct habit){.origin = stream->origin};
+	}
+	habit->does_http2 |= does;
+	habit->badly |= badly;
 }
 
 /* --- driving libcurl ---------------------------------------------------------------------------------------------- */
@@ -86,8 +107,7 @@ static void pin(struct curl_transport *transport, const struct origin *origin)
 static void finish(struct curl_transport *transport, struct transport_stream *stream, CURLcode code)
 {
 	curl_multi_remove_handle(transport->multi, stream->easy);
-	if (is_trouble_with_http2(stream, code))
-		pin(transport, &stream->origin);
+	learn_habit(transport, stream, code);
 	if (code == CURLE_OK) {
 		stream->events->end(stream->context, NULL);
 		return;
@@ -331,7 +351,10 @@ static bool start(struct transport *base, const struct transport_request *reques
 	struct transport_stream *fresh = memory_new(1, sizeof *fresh);
 	fresh->transport = transport;
 	fresh->origin = origin;
-	fresh->http1 = request->bulk || is_pinned(transport, &origin);
+	const struct habit *habit = find_habit(transport, &origin);
+	bool does_http2 = habit && habit->does_http2 && !habit->badly;
+	fresh->http1 = request->bulk || (habit && habit->badly);
+	fresh->apart = request->bulk && does_http2;
 	fresh->kind = kind_of(request);
 	fresh->easy = take_easy(transport, fresh->kind);
 	fresh->events = events;

@@ -20,6 +20,7 @@ struct transport_stream {
 	enum curl_kind kind;
 	struct origin origin;
 	bool http1; /* nothing newer */
+	bool apart; /* on connections that small requests do not use: idle, they would draw them out of their streams */
 	struct curl_slist *headers;
 	const struct transport_events *events;
 	void *context;

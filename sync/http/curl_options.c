@@ -62,10 +62,12 @@ static bool set_protocol(const struct transport_stream *stream, const struct tra
 	return ok;
 }
 
-static bool set_tls(CURL *easy, const struct http_tls *tls)
+static bool set_tls(CURL *easy, bool apart, const struct http_tls *tls)
 {
 	bool ok = true;
-	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	/* libcurl uses a connection for those alone who want the same TLS, and 1.3 is the highest either way. */
+	SET(CURLOPT_SSLVERSION,
+		(long)CURL_SSLVERSION_TLSv1_2 | (apart ? CURL_SSLVERSION_MAX_TLSv1_3 : CURL_SSLVERSION_MAX_NONE));
 	if (!tls)
 		return ok;
 	if (tls->ca_file)
@@ -134,8 +136,9 @@ static bool set_headers(struct transport_stream *stream, const struct transport_
 
 bool curl_set_options(struct transport_stream *stream, const struct transport_request *request, struct error *err)
 {
-	if (set_callbacks(stream) && set_protocol(stream, request) && set_tls(stream->easy, request->tls) &&
-		set_method(stream, request) && set_headers(stream, request))
+	if (set_callbacks(stream) && set_protocol(stream, request) &&
+		set_tls(stream->easy, stream->apart, request->tls) && set_method(stream, request) &&
+		set_headers(stream, request))
 		return true;
 	return error_set(err, ERR_INVALID, "libcurl does not take the request");
 }
