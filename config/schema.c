@@ -194,7 +194,8 @@ static const struct schema_key staging_keys[] = {
 	{.name = "limit-gib",
 		.value = &gibibytes,
 		.fallback = "20",
-		.help = "No more than that is kept there, in GiB; what does not fit is carried without"},
+		.help = "No more than that is kept there, in GiB: for what is new, the oldest that no run is at work "
+			"on is removed; what does not fit even so is carried without"},
 	{0},
 };
 static const struct schema staging = {.form = SCHEMA_MAP, .keys = staging_keys};

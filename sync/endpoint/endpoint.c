@@ -170,6 +170,11 @@ int64_t endpoint_left_bytes(struct endpoint *endpoint)
 	return endpoint->ops->left_bytes ? endpoint->ops->left_bytes(endpoint) : 0;
 }
 
+int64_t endpoint_make_room(struct endpoint *endpoint, int64_t bytes)
+{
+	return endpoint->ops->make_room ? endpoint->ops->make_room(endpoint, bytes) : 0;
+}
+
 void endpoint_writer_keep(struct endpoint_writer *writer)
 {
 	if (writer && writer->ops->writer_keep)

@@ -177,6 +177,12 @@ must_check bool endpoint_blob_resume(struct endpoint *endpoint, const struct des
 /** The bytes of all beginnings of blobs that lie there. Waits. */
 int64_t endpoint_left_bytes(struct endpoint *endpoint);
 
+/**
+ * Remove the oldest of them until @bytes of them are gone, but none that a writer has, and none at all if that would
+ * not be enough. Returns the bytes that went. Waits.
+ */
+int64_t endpoint_make_room(struct endpoint *endpoint, int64_t bytes);
+
 /** What was written is right as far as it goes: when the writer is freed it stays, if that is possible. */
 void endpoint_writer_keep(struct endpoint_writer *writer);
 

@@ -44,9 +44,10 @@ struct endpoint_ops {
 		struct endpoint_writer **writer, struct error *err);
 	bool (*blob_resume)(struct endpoint *endpoint, const struct descriptor *blob, struct endpoint_writer **writer,
 		struct endpoint_reader **reader, int64_t *length,
-		struct error *err);                          /* NULL: there is never anything */
-	int64_t (*left_bytes)(struct endpoint *endpoint);    /* NULL: 0 */
-	void (*writer_keep)(struct endpoint_writer *writer); /* NULL: it cannot */
+		struct error *err);                                     /* NULL: there is never anything */
+	int64_t (*left_bytes)(struct endpoint *endpoint);               /* NULL: 0 */
+	int64_t (*make_room)(struct endpoint *endpoint, int64_t bytes); /* NULL: 0 */
+	void (*writer_keep)(struct endpoint_writer *writer);            /* NULL: it cannot */
 	bool (*writer_write)(struct endpoint_writer *writer, const void *bytes, size_t length, struct error *err);
 	bool (*writer_commit)(struct endpoint_writer *writer, struct error *err);
 	void (*writer_restart)(struct endpoint_writer *writer);                    /* NULL: never advised */

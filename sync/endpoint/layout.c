@@ -388,6 +388,7 @@ static const struct endpoint_ops layout_ops = {
 	.blob_create = layout_blob_create,
 	.blob_resume = layout_blob_resume,
 	.left_bytes = layout_left_bytes,
+	.make_room = layout_make_room,
 	.writer_keep = layout_writer_keep,
 	.writer_write = layout_writer_write,
 	.writer_commit = layout_writer_commit,

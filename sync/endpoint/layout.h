@@ -151,6 +151,7 @@ bool layout_blob_create(struct endpoint *endpoint, const char *repository, const
 bool layout_blob_resume(struct endpoint *endpoint, const struct descriptor *blob, struct endpoint_writer **writer,
 	struct endpoint_reader **reader, int64_t *length, struct error *err);
 int64_t layout_left_bytes(struct endpoint *endpoint);
+int64_t layout_make_room(struct endpoint *endpoint, int64_t bytes);
 void layout_writer_keep(struct endpoint_writer *writer);
 bool layout_writer_write(struct endpoint_writer *writer, const void *bytes, size_t length, struct error *err);
 bool layout_writer_commit(struct endpoint_writer *writer, struct error *err);

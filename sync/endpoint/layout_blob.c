@@ -418,6 +418,27 @@ int64_t layout_left_bytes(struct endpoint *endpoint)
 	return layout_run(layout_of(endpoint), &job, sum_left, &err) ? job.bytes : 0;
 }
 
+struct room_job {
+	struct layout_job head;
+	int root;
+	int64_t bytes, freed;
+};
+
+static bool make_room(void *argument, struct error *err)
+{
+	struct room_job *job = argument;
+	(void)err;
+	job->freed = temporary_make_room(job->root, job->bytes);
+	return true;
+}
+
+int64_t layout_make_room(struct endpoint *endpoint, int64_t bytes)
+{
+	struct room_job job = {.root = layout_of(endpoint)->root, .bytes = bytes};
+	struct error err;
+	return layout_run(layout_of(endpoint), &job, make_room, &err) ? job.freed : 0;
+}
+
 void layout_writer_keep(struct endpoint_writer *endpoint_writer)
 {
 	((struct layout_writer *)endpoint_writer)->keeps = true;

@@ -250,8 +250,13 @@ bool temporary_publish(struct temporary *temporary, int directory, const char *n
 
 void temporary_keep(struct temporary *temporary)
 {
-	if (temporary->fd >= 0)
+	struct stat status;
+	if (temporary->fd >= 0) {
+		/* What was reserved for the whole is given back; where that fails, it stays reserved. */
+		if (fstat(temporary->fd, &status) == 0)
+			(void)!ftruncate(temporary->fd, status.st_size);
 		close(temporary->fd);
+	}
 	if (temporary->directory >= 0)
 		close(temporary->directory);
 	*temporary = (struct temporary){.fd = -1, .directory = -1};
@@ -364,6 +369,73 @@ int64_t temporary_left_bytes(int root)
 	if (listing)
 		closedir(listing);
 	return sum;
+}
+
+struct leftover {
+	char name[256];
+	int64_t bytes;
+	struct timespec changed;
+};
+
+static int older_first(const void *a, const void *b)
+{
+	const struct timespec *left = &((const struct leftover *)a)->changed;
+	const struct timespec *right = &((const struct leftover *)b)->changed;
+	if (left->tv_sec != right->tv_sec)
+		return left->tv_sec < right->tv_sec ? -1 : 1;
+	return (left->tv_nsec > right->tv_nsec) - (left->tv_nsec < right->tv_nsec);
+}
+
+/* All that nobody has, oldest first. New memory. */
+static struct leftover *list_leftovers(DIR *listing, size_t *count)
+{
+	struct leftover *all = NULL;
+	const struct dirent *entry;
+	*count = 0;
+	while ((entry = readdir(listing))) {
+		struct leftover one = {.bytes = -1};
+		struct stat status;
+		int fd;
+		if (!str_starts_with(entry->d_name, PREFIX) || !strstr(entry->d_name, BEGINNING))
+			continue;
+		if ((one.bytes = claim(dirfd(listing), entry->d_name, &fd)) < 0)
+			continue;
+		bool ok = fstat(fd, &status) == 0;
+		close(fd);
+		if (!ok)
+			continue;
+		one.changed = status.st_mtim;
+		snprintf(one.name, sizeof one.name, "%s", entry->d_name);
+		if ((*count & (*count - 1)) == 0)
+			all = memory_resize(all, *count ? *count * 2 : 1, sizeof *all);
+		all[(*count)++] = one;
+	}
+	if (*count > 0)
+		qsort(all, *count, sizeof *all, older_first);
+	return all;
+}
+
+int64_t temporary_make_room(int root, int64_t bytes)
+{
+	DIR *listing = list_ingest(root);
+	int64_t held = 0, freed = 0;
+	size_t count;
+	if (!listing)
+		return 0;
+	auto_free struct leftover *all = list_leftovers(listing, &count);
+	for (size_t i = 0; i < count; i++)
+		held += all[i].bytes;
+	for (size_t i = 0; i < count && held >= bytes && freed < bytes; i++) {
+		int fd;
+		int64_t found = claim(dirfd(listing), all[i].name, &fd);
+		if (found < 0) /* somebody has taken it meanwhile */
+			continue;
+		if (unlinkat(dirfd(listing), all[i].name, 0) == 0)
+			freed += found;
+		close(fd);
+	}
+	closedir(listing);
+	return freed;
 }
 
 void temporary_tidy(int root)

@@ -77,7 +77,13 @@ must_check bool temporary_resume(int root, const struct digest *digest, int64_t 
 /** The bytes of all such beginnings, whosever they are. Blocks. */
 int64_t temporary_left_bytes(int root);
 
-/** Leave it for temporary_resume(). */
+/**
+ * Remove the oldest such beginnings that nobody has, until @bytes are free that they held: of those that are in use,
+ * and where all others together hold less, none. Returns the bytes that went. Blocks.
+ */
+int64_t temporary_make_room(int root, int64_t bytes);
+
+/** Leave it for temporary_resume(), with no more room on the disk than it fills. */
 void temporary_keep(struct temporary *temporary);
 
 /**

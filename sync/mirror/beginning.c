@@ -54,12 +54,24 @@ static bool may_be_staged(const struct transfer *transfer)
 	return true;
 }
 
-/* What is there of it has its room already; if there is none for the rest, it is left to another time. */
-static bool has_room_to_stage(struct transfer *transfer)
+/* What is there of it has its room already. For the rest, the oldest leftovers give way; of one that is in use, none.
+ */
+static bool take_room(struct transfer *transfer)
 {
-	transfer->staged_bytes = transfer->blob.size - transfer->found;
-	if (transfer->run->staging_left_bytes >= transfer->staged_bytes)
-		return true;
+	struct run *run = transfer->run;
+	int64_t wanted = transfer->blob.size - transfer->found;
+	if (run->staging_left_bytes < wanted)
+		run->staging_left_bytes += endpoint_make_room(run->staging, wanted - run->staging_left_bytes);
+	if (run->staging_left_bytes < wanted)
+		return false;
+	run->staging_left_bytes -= wanted;
+	transfer->staged_bytes = wanted;
+	return true;
+}
+
+/* It is left to another time. */
+static void leave_staging(struct transfer *transfer)
+{
 	endpoint_writer_keep(transfer->staged);
 	endpoint_writer_free(transfer->staged);
 	transfer->staged = NULL;
@@ -67,7 +79,6 @@ static bool has_room_to_stage(struct transfer *transfer)
 		endpoint_reader_close(transfer->beginning);
 	transfer->beginning = NULL;
 	transfer->found = 0;
-	return false;
 }
 
 static void look_at_staging(struct transfer *transfer)
@@ -79,9 +90,9 @@ static void look_at_staging(struct transfer *transfer)
 	if (!endpoint_blob_resume(transfer->run->staging, &transfer->blob, &transfer->staged, &transfer->beginning,
 		    &transfer->found, &err))
 		log_debug("%s: staging: %s", transfer->image, err.text);
-	transfer->is_staged = has_room_to_stage(transfer);
-	if (transfer->is_staged)
-		transfer->run->staging_left_bytes -= transfer->staged_bytes;
+	transfer->is_staged = take_room(transfer);
+	if (!transfer->is_staged)
+		leave_staging(transfer);
 }
 
 void transfer_find_beginning(struct transfer *transfer)
@@ -103,15 +114,14 @@ void transfer_stage(void *argument)
 	struct transfer *transfer = argument;
 	const unsigned char *data;
 	size_t length;
-	int64_t written = 0;
 	struct error err, ended;
 	bool ok = true;
-	while (ok && written < transfer->blob.size && channel_read(&transfer->stager, &data, &length, &ended) &&
-		length > 0) {
+	while (ok && transfer->staged_offset < transfer->blob.size &&
+		channel_read(&transfer->stager, &data, &length, &ended) && length > 0) {
 		ok = transfer->staged ||
 		     endpoint_blob_create(transfer->run->staging, "", &transfer->blob, &transfer->staged, &err);
 		ok = ok && endpoint_writer_write(transfer->staged, data, length, &err);
-		written += (int64_t)length;
+		transfer->staged_offset += (int64_t)length;
 		channel_advance(&transfer->stager);
 	}
 	if (!ok) {
@@ -131,10 +141,11 @@ void transfer_end_staging(struct transfer *transfer)
 	bool stays = why->kind != ERR_NONE && beginning_survives(why);
 	for (size_t i = 0; i < transfer->sink_count && why->kind == ERR_NONE; i++)
 		stays |= !transfer->sinks[i].arrived;
-	if (stays)
+	int64_t had = transfer->found > transfer->staged_offset ? transfer->found : transfer->staged_offset;
+	int64_t kept = stays && transfer->staged ? had : 0;
+	if (kept > 0)
 		endpoint_writer_keep(transfer->staged);
-	else
-		transfer->run->staging_left_bytes += transfer->staged_bytes + transfer->found;
+	transfer->run->staging_left_bytes += transfer->staged_bytes + transfer->found - kept;
 	endpoint_writer_free(transfer->staged);
 	transfer->staged = NULL;
 }

@@ -59,7 +59,8 @@ struct transfer {
 	bool is_staged;
 	struct endpoint_writer *staged; /* a copy in staging, which the next run goes on from; or NULL */
 	struct channel_reader stager;
-	int64_t staged_bytes; /* room that is kept for it there, beside what was found */
+	int64_t staged_bytes;  /* room that is kept for it there, beside what was found */
+	int64_t staged_offset; /* bytes that went into it, those that were found with the others */
 	size_t sink_count, sinks_most;
 	struct sink sinks[];
 };
@@ -72,7 +73,7 @@ void transfer_verify(void *argument);
 
 /**
  * beginning.c: look for what there is of the blob already: at its targets, where a writer is then their want's session,
- * and, if it is for registries alone and there is room, in staging. Waits. Nothing is found where looking fails.
+ * and, if it is for registries alone and room can be made, in staging. Waits. Nothing is found where looking fails.
  */
 void transfer_find_beginning(struct transfer *transfer);
 

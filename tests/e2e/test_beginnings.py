@@ -1,4 +1,6 @@
 """The beginning of a blob that a run left in a layout, dead or stopped, is not fetched again; nor is it believed."""
+import contextlib
+import fcntl
 import os
 import signal
 import time
@@ -168,13 +170,13 @@ class Between:
     def leave_a_beginning(self):
         """A run that dies on the way; what it has left."""
         end(begin(self.source, self.image, self.staging, self.directory, "sync", self.config), signal.SIGKILL)
-        return leftovers(self.staging)[0]
+        return next(path for path in leftovers(self.staging) if self.layer.digest in path.name)
 
-    def leave_another(self, size):
+    def leave_another(self, size, name="0"):
         """Of a blob that nobody asks for."""
         (self.staging / "ingest").mkdir(parents=True, exist_ok=True)
         (self.staging / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
-        path = self.staging / "ingest" / f"dray-1-0-of-sha256:{'0' * 64}"
+        path = self.staging / "ingest" / f"dray-1-0-of-sha256:{name * 64}"
         with open(path, "wb") as file:
             file.truncate(size)
         return path
@@ -210,28 +212,54 @@ def test_staging_gives_what_a_target_did_not_take(between):
     assert between.source.count("GET blob", digest=between.layer.digest) == 1 and not leftovers(between.staging)
 
 
-# covers: BLB-3, T-55
-@pytest.mark.parametrize("harm", ["full", "no directory"])
+@contextlib.contextmanager
+def in_use(path):
+    """As a living run has it."""
+    with open(path, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+# covers: BLB-3, T-55, T-79
+@pytest.mark.parametrize("harm", ["full, and in use", "no directory"])
 def test_staging_that_cannot_be_used_stops_nothing(harm, between):
-    if harm == "full":
+    full = harm != "no directory"
+    if full:
         between.configure(", limit-gib: 1")
-        between.leave_another(1 << 30)
     else:
         between.staging.write_text("a file")
-    result = dray.sync(between.config).expect(0)
+    with in_use(between.leave_another(1 << 30)) if full else contextlib.nullcontext():
+        result = dray.sync(between.config).expect(0)
     assert between.target.holds(between.repo, between.image)
-    assert harm == "full" or "large blobs are carried without" in result.stderr
-    assert len(leftovers(between.staging)) == (harm == "full")
+    assert full or "large blobs are carried without" in result.stderr
+    assert len(leftovers(between.staging)) == full
+
+
+# covers: BLB-3, T-55, T-57
+def test_the_oldest_in_staging_give_way(between):
+    between.configure(", limit-gib: 1")
+    newer, oldest, old = (between.leave_another(size * MIB, name) for size, name in ((500, "a"), (522, "b"), (2, "c")))
+    for path, age_s in ((newer, 60), (old, 3600), (oldest, 7200)):
+        os.utime(path, (time.time() - age_s,) * 2)
+    with in_use(oldest):
+        between.leave_a_beginning()
+        assert not old.exists() and not newer.exists() and oldest.exists(), "2 MiB are not enough"
+    between.leave_another(502 * MIB, "d")
+    between.sync()
+    assert [path.name[-1] for path in leftovers(between.staging)] == ["d"], "nobody has the oldest any more"
 
 
 # covers: BLB-3, P4, UPL-22
-def test_staging_feeds_a_second_upload(between):
+@pytest.mark.parametrize("room", ["plenty", "just enough"])
+def test_staging_feeds_a_second_upload(room, between):
     """The target breaks on the way: what had come is not read at the source again."""
+    between.configure(", limit-gib: 1")
     between.target.on("PUT blob", scripted.reset("early", at=6 * MIB), digest=between.layer.digest, times=1)
-    report = between.sync()
+    with in_use(between.leave_another((1 << 30) - len(between.layer.data) if room == "just enough" else MIB)):
+        report = between.sync()
     assert report["blobs"]["reread"] == 0
     assert report["bytes"]["downloaded"] < len(between.layer.data) + 2 * MIB, "and those that were under way"
-    assert not leftovers(between.staging)
+    assert len(leftovers(between.staging)) == 1
 
 
 # covers: BLB-3, T-57
@@ -245,12 +273,14 @@ def test_wrong_beginning_in_staging_costs_time_and_nothing_else(harm, between):
     assert not leftovers(between.staging)
 
 
-# covers: BLB-3
-@pytest.mark.parametrize("room", ["for the rest", "for less"])
+# covers: BLB-3, T-79
+@pytest.mark.parametrize("room", ["for the rest", "that another gives up", "that another has"])
 def test_what_lies_in_staging_has_its_room_already(room, between):
     between.configure(", limit-gib: 1")
     have = between.leave_a_beginning().stat().st_size
-    between.leave_another((1 << 30) - len(between.layer.data) + (0 if room == "for the rest" else 1))
-    report = between.sync()
-    assert report["bytes"]["resumed"] == (have if room == "for the rest" else 0)
-    assert len(leftovers(between.staging)) == (1 if room == "for the rest" else 2)
+    other = between.leave_another((1 << 30) - len(between.layer.data) + (room != "for the rest"))
+    with in_use(other) if room == "that another has" else contextlib.nullcontext():
+        report = between.sync()
+    assert report["bytes"]["resumed"] == (0 if room == "that another has" else have)
+    assert other.exists() == (room != "that another gives up")
+    assert len(leftovers(between.staging)) == {"for the rest": 1, "that another gives up": 0}.get(room, 2)
