@@ -131,7 +131,7 @@ void blob_distrust(struct run *run, const struct digest *digest, const struct en
 	struct blob *blob = blob_use(run, digest);
 	if (!blob_is_distrusted(blob, endpoint)) {
 		blob->distrusted =
-			memory_resize(blob->distrusted, blob->distrusted_count + 1, sizeof *blob->distrusted);
+			memory_resize(blob->distrusted, blob->distrusted_count + 1, sizeof(struct endpoint *));
 		blob->distrusted[blob->distrusted_count++] = endpoint;
 	}
 	blob_leave(run, blob);
