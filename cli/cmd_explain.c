@@ -1,4 +1,5 @@
 #include "cli/history_text.h"
+#include "cli/place.h"
 #include "cli/report_json.h"
 
 #include "base/str.h"
@@ -34,11 +35,26 @@ static void print_job(const struct history_job *job)
 	history_print_failure(job);
 }
 
+static char *absolute(const char *text)
+{
+	struct place place;
+	struct error err;
+	if (!place_parse(text, &place, &err))
+		return memory_text(text);
+	char *name = place.name && place_make_absolute(&place, &err)
+			     ? memory_format("oci:%s:%s", place.directory, place.name)
+			     : memory_text(text);
+	place_release(&place);
+	return name;
+}
+
 /* As the records have it: canonical; what is no reference of a registry, such as a name in a layout, as it is. */
 static char *canonical(const char *text)
 {
 	struct reference reference;
-	if (str_starts_with(text, "oci:") || !reference_parse(text, &reference, NULL))
+	if (str_starts_with(text, "oci:"))
+		return absolute(text);
+	if (!reference_parse(text, &reference, NULL))
 		return memory_text(text);
 	reference_default_tag(&reference);
 	char *name = reference_format(&reference);

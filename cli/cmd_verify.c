@@ -3,9 +3,6 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "config/location.h"
-
-#include <unistd.h>
 
 static bool add_jobs(struct run *run, struct session *session, struct error *err)
 {
@@ -22,24 +19,12 @@ static bool add_jobs(struct run *run, struct session *session, struct error *err
 	return true;
 }
 
-/* The state has layouts by their whole paths. */
-static bool make_absolute(struct place *place, struct error *err)
-{
-	auto_free char *folder = getcwd(NULL, 0);
-	if (!folder)
-		return error_errno(err, "the working directory");
-	char *whole = location_path(folder, place->directory);
-	free(place->directory);
-	place->directory = whole;
-	return true;
-}
-
 static bool parse(const struct arguments *arguments, struct place *place, struct error *err)
 {
 	if (!place_parse(arguments->operands[0], place, err))
 		return false;
 	if (place->is_layout)
-		return make_absolute(place, err);
+		return place_make_absolute(place, err);
 	if (!place->every_tag && !place->is_pattern)
 		reference_default_tag(&place->reference);
 	return true;

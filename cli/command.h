@@ -95,6 +95,9 @@ int command_config_check(const struct arguments *arguments);
  */
 must_check bool common_config(const struct arguments *arguments, struct config **config);
 
+/** Print what config_load() found, a line each, and release it. */
+void common_tell_errors(struct config_errors *errors, const struct error *err);
+
 /** Read the configuration at @path. False: every error has been printed. */
 must_check bool common_load(const char *path, struct config **config);
 

@@ -4,17 +4,22 @@
 
 #include <stdio.h>
 
+void common_tell_errors(struct config_errors *errors, const struct error *err)
+{
+	for (size_t i = 0; i < errors->count; i++)
+		log_error("%s", errors->lines[i]);
+	if (errors->count == 0)
+		log_error("%s", err->text);
+	config_errors_release(errors);
+}
+
 bool common_load(const char *path, struct config **config)
 {
 	struct config_errors errors = {0};
 	struct error err;
 	if (config_load(path, config, &errors, &err))
 		return true;
-	for (size_t i = 0; i < errors.count; i++)
-		log_error("%s", errors.lines[i]);
-	if (errors.count == 0)
-		log_error("%s", err.text);
-	config_errors_release(&errors);
+	common_tell_errors(&errors, &err);
 	return false;
 }
 

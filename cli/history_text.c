@@ -14,11 +14,15 @@ bool history_run_number(const struct arguments *arguments, int64_t *id)
 	return false;
 }
 
-bool history_config(const struct arguments *arguments, struct config **config)
+static const char *config_path(const struct arguments *arguments)
 {
 	const char *path = argument_of(arguments, OPTION_CONFIG);
-	if (!path)
-		path = "/etc/dray/dray.yaml";
+	return path ? path : "/etc/dray/dray.yaml";
+}
+
+bool history_config(const struct arguments *arguments, struct config **config)
+{
+	const char *path = config_path(arguments);
 	if (!common_load(path, config))
 		return false;
 	if ((*config)->state_file)
@@ -30,11 +34,14 @@ bool history_config(const struct arguments *arguments, struct config **config)
 
 char *history_state_file(const struct arguments *arguments)
 {
-	struct config *config;
-	if (!history_config(arguments, &config))
-		return NULL;
-	char *state = memory_text(config->state_file);
-	config_free(config);
+	const char *path = config_path(arguments);
+	struct config_errors errors;
+	struct error err;
+	char *state = NULL;
+	if (!config_state_file(path, &state, &errors, &err))
+		common_tell_errors(&errors, &err);
+	else if (!state)
+		log_error("%s has no state: nothing is remembered", path);
 	return state;
 }
 

@@ -5,6 +5,7 @@
 #include "config/location.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* A name is kept as it stands, whatever its form (LAY-14); the parts are what the endpoint joins again. */
 static void split_name(struct place *place)
@@ -69,11 +70,25 @@ bool place_parse(const char *text, struct place *place, struct error *err)
 	*place = (struct place){0};
 	for (size_t i = 0; i < array_count(later); i++)
 		if (str_starts_with(text, later[i]))
-			return error_set(err, ERR_INVALID, "%s: %s is not supported by this version", text, later[i]);
+			return error_set(err, ERR_INVALID,
+				"%s: %s is not supported by this version; oci:DIR is, and its folder may be packed "
+				"with tar",
+				text, later[i]);
 	bool ok = str_starts_with(text, "oci:") ? parse_layout(text + 4, place, err) : parse_registry(text, place, err);
 	if (!ok)
 		place_release(place);
 	return ok;
+}
+
+bool place_make_absolute(struct place *place, struct error *err)
+{
+	auto_free char *folder = getcwd(NULL, 0);
+	if (!folder)
+		return error_errno(err, "the working directory");
+	char *whole = location_path(folder, place->directory);
+	free(place->directory);
+	place->directory = whole;
+	return true;
 }
 
 void place_release(struct place *place)

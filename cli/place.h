@@ -23,6 +23,9 @@ struct place {
 must_check bool place_parse(const char *text, struct place *place, struct error *err);
 void place_release(struct place *place);
 
+/** Of a layout: by its whole path, as the state has it. ERR_IO: the working directory is gone. */
+must_check bool place_make_absolute(struct place *place, struct error *err);
+
 /** The endpoint to read it from, and the names it has there; borrowed from @place. Waits. */
 must_check bool place_open_source(struct run *run, const struct place *place, struct endpoint **endpoint,
 	const char **repository, const char **reference, struct error *err);

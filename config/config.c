@@ -79,18 +79,44 @@ static bool others_may_read(const char *path)
 	return stat(path, &status) == 0 && (status.st_mode & (S_IRGRP | S_IROTH));
 }
 
+/* The text of the file, and the folder that it is in, as new memory. */
+static bool open_file(
+	const char *path, struct buf *bytes, char **folder, struct config_errors *errors, struct error *err)
+{
+	auto_problems struct problems problems = {0};
+	struct error reading;
+	buf_init(bytes, LIMIT_CONFIG_FILE_BYTES);
+	*errors = (struct config_errors){0};
+	if (!read_file(path, bytes, &problems, &reading))
+		return fail(&problems, reading.kind == ERR_NOT_FOUND ? ERR_NOT_FOUND : ERR_INVALID, path, errors, err);
+	*folder = folder_of(path);
+	return *folder || error_errno(err, "the working directory");
+}
+
+bool config_state_file(const char *path, char **state_file, struct config_errors *errors, struct error *err)
+{
+	auto_problems struct problems problems = {0};
+	auto_free char *folder = NULL;
+	auto_buf struct buf bytes;
+	if (!open_file(path, &bytes, &folder, errors, err))
+		return false;
+	auto_node struct node *root = tree_read(buf_peek(&bytes), bytes.length, &problems);
+	if (root)
+		check_tree(root, &problems);
+	const struct node *state = root && !root->bad ? node_get(root, "state") : NULL;
+	if (!root || root->bad || (state && state->bad))
+		return fail(&problems, ERR_INVALID, path, errors, err);
+	*state_file = state ? location_path(folder, state->text) : NULL;
+	return true;
+}
+
 bool config_load(const char *path, struct config **config, struct config_errors *errors, struct error *err)
 {
 	auto_problems struct problems problems = {0};
+	auto_free char *folder = NULL;
 	auto_buf struct buf bytes;
-	struct error reading;
-	buf_init(&bytes, LIMIT_CONFIG_FILE_BYTES);
-	*errors = (struct config_errors){0};
-	if (!read_file(path, &bytes, &problems, &reading))
-		return fail(&problems, reading.kind == ERR_NOT_FOUND ? ERR_NOT_FOUND : ERR_INVALID, path, errors, err);
-	auto_free char *folder = folder_of(path);
-	if (!folder)
-		return error_errno(err, "the working directory");
+	if (!open_file(path, &bytes, &folder, errors, err))
+		return false;
 	auto_config struct config *fresh = memory_new(1, sizeof *fresh);
 	fresh->path = memory_text(path);
 	build(folder, &bytes, fresh, &problems);

@@ -114,6 +114,13 @@ struct config_errors {
  */
 must_check bool config_load(const char *path, struct config **config, struct config_errors *errors, struct error *err);
 
+/**
+ * The `state` of the file alone, absolute; NULL: it has none. Who only looks back needs neither the variables that the
+ * secrets of a run are in nor the files that the rest names; what is wrong there is not told. Errors as
+ * config_load()'s. *state_file is new memory.
+ */
+must_check bool config_state_file(const char *path, char **state_file, struct config_errors *errors, struct error *err);
+
 void config_free(struct config *config);
 void config_errors_release(struct config_errors *errors);
 

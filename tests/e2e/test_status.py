@@ -115,6 +115,28 @@ def test_a_file_that_is_none_of_ours_is_refused(source, target, repo, tmp_path):
     status(config).expect(2).says("newer dray")
 
 
+def test_looking_back_needs_no_secrets_and_none_of_the_files_of_a_run(source, target, repo, image, tmp_path):
+    """Where the password is in the environment of the timer alone, and the certificate in a folder of the mirror's."""
+    config = configure(tmp_path, repo, source, target)
+    dray.sync(config).expect(0)
+    config.write_text(config.read_text() + "registries: {r.test: {tls: {ca: gone.pem}, credentials: {username: x, "
+                      "password: '${NOT_SET}'}}}\n")
+    status(config).expect(0).says("1 copied")
+    explain(config, f"{source.address}/{repo}:1").expect(0).says("copied after")
+    dray.run("retry", "--config", config, cwd=tmp_path).expect(2).says("NOT_SET is not set", "gone.pem")
+    config.write_text("version: 1\nstate: ${NOT_SET}/c.db\nrepos: [x]\n")
+    status(config).expect(2).says("c.yaml:2:8: the environment variable NOT_SET is not set")
+    config.write_text("version: 1\nrepos: [x]\n")
+    status(config).expect(2).says("has no state")
+
+
+def test_layout_is_explained_by_its_relative_path(source, repo, image, tmp_path):
+    config = dray.write_config(tmp_path / "c.yaml", f"repos: [{{source: '{source.address}/{repo}:1', target: 'oci:out'}}]\n")
+    dray.sync(config).expect(0)
+    for name in ("oci:out", "oci:./out/", f"oci:{tmp_path}/out"):
+        explain(config, f"{name}:{source.address}/{repo}:1").expect(0).says("copied after")
+
+
 def test_unknown_runs_and_references(source, target, repo, image, tmp_path):
     config = configure(tmp_path, repo, source, target)
     dray.sync(config).expect(0)
