@@ -5,6 +5,8 @@
 #include "config/location.h"
 #include "oci/template.h"
 
+#include <string.h>
+
 struct copy {
 	struct place source, target;
 	struct platform platforms[OPTION_VALUES_MAX];
@@ -32,13 +34,25 @@ static bool parse_options(const struct arguments *arguments, struct copy *copy, 
 	return true;
 }
 
-/* What a pattern finds may go to a host, without a path: that is not docker's name for a tag. */
+/* As docker reads it, registry.internal:5000 is a tag of Docker Hub's, where nobody wants to write by mistake. */
+static bool names_its_registry(const char *text)
+{
+	const char *name = str_starts_with(text, "docker://") ? text + strlen("docker://") : text;
+	return str_starts_with(name, "oci:") || strchr(name, '/');
+}
+
+/* What a pattern finds, or a layout holds, may go to a host, without a path: that is not docker's name for a tag. */
 static bool parse_target(const char *text, struct copy *copy, struct error *err)
 {
-	if (!copy->source.is_pattern || !location_host(text, &copy->target.reference.domain, NULL))
-		return place_parse(text, &copy->target, err);
-	copy->target.reference.repository = memory_text("");
-	return true;
+	bool is_prefix = copy->source.is_pattern || (copy->source.is_layout && !copy->source.name);
+	if (is_prefix && location_host(text, &copy->target.reference.domain, NULL)) {
+		copy->target.reference.repository = memory_text("");
+		return true;
+	}
+	if (!names_its_registry(text))
+		return error_set(err, ERR_INVALID,
+			"%s: a target is HOST/REPOSITORY, and Docker Hub's are docker.io/REPOSITORY", text);
+	return place_parse(text, &copy->target, err);
 }
 
 /* "mirror/{repository}": what a repository that a pattern finds becomes. New memory. */

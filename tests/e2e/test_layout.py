@@ -178,6 +178,16 @@ def test_names_of_a_whole_layout_arrive_below_the_target(target, repo, tmp_path)
     assert target.tags(f"{repo}/x") == {"1": made["host.example:5000/x:1"].digest}
 
 
+def test_whole_layout_goes_to_a_host(target, repo, tmp_path):
+    """Without a prefix: each image keeps its own path."""
+    image = gzipped(repo)
+    images.write_layout(tmp_path / "layout", {f"r.test/{repo}/host:1": image})
+    dray.run("copy", f"oci:{tmp_path}/layout", target.address, cwd=tmp_path).expect(0)
+    assert target.tags(f"{repo}/host") == {"1": image.digest}
+    alone = dray.run("copy", f"oci:{tmp_path}/layout:r.test/{repo}/host:1", target.address, cwd=tmp_path)
+    alone.expect(2).says("a target is HOST/REPOSITORY")
+
+
 def test_names_of_a_whole_layout_are_canonical_in_another(repo, tmp_path):
     made = {name: gzipped(f"{repo} {name}") for name in (*CANONICAL, "7")}
     images.write_layout(tmp_path / "from", made)
