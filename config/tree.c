@@ -309,8 +309,13 @@ static void note_syntax(struct reader *reader, const char *bytes, size_t length)
 {
 	const yaml_parser_t *parser = &reader->parser;
 	const char *problem = parser->problem ? parser->problem : "unreadable";
+	size_t at = parser->problem_mark.index; /* in characters, which are bytes in most files */
 	if (parser->error == YAML_MEMORY_ERROR)
 		memory_exhausted();
+	if (parser->error == YAML_SCANNER_ERROR && at < length && bytes[at] == '\t') {
+		problems_add(reader->problems, place_of(parser->problem_mark), "not YAML: a tab; only blanks indent");
+		return;
+	}
 	if (parser->error == YAML_READER_ERROR)
 		problems_add(
 			reader->problems, place_at(bytes, length, parser->problem_offset), "not YAML: %s", problem);

@@ -146,6 +146,8 @@ static void add_library(struct reference *reference)
 /* The rule that the parts break, or NULL. */
 static const char *broken_rule(const struct reference *reference)
 {
+	if (str_is(reference->domain, "https:") || str_is(reference->domain, "http:"))
+		return "it begins with its host, without http:// or https://";
 	if (!reference_is_domain(reference->domain))
 		return "what stands before the first / is not a host, host:port or [IPv6]:port";
 	if (reference->tag && !reference_is_tag(reference->tag))

@@ -31,8 +31,9 @@ static void what_is_no_plain_yaml_is_refused(void **state)
 		{"# nothing\n", "1:1: the file is empty\n"},
 		{"version: 1\nrepos: [a.io/x\n",
 			"3:1: not YAML: did not find expected ',' or ']' while parsing a flow sequence (line 2)\n"},
-		{"version: 1\nrepos:\n\t- a\n",
-			"3:1: not YAML: found character that cannot start any token while scanning "
+		{"version: 1\nrepos:\n\t- a\n", "3:1: not YAML: a tab; only blanks indent\n"},
+		{"version: 1\nrepos:\n - @a\n",
+			"3:4: not YAML: found character that cannot start any token while scanning "
 			"for the next token (line 3)\n"},
 		{"version: 1\nstate: \xe9\n", "2:8: not YAML: incomplete UTF-8 octet sequence\n"},
 		{"version: 1\nstate: \x1b[31m\n", "2:8: not YAML: control characters are not allowed\n"},

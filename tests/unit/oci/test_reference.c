@@ -104,7 +104,7 @@ static void bad_references_are_refused_with_the_rule(void **state)
 		{"[::1]x/a", "host"},
 		{"[fe80::1%eth0]/a", "host"},
 		{"[:::]:5000/a", "host"},
-		{"https://r.io/a", "host"},
+		{"https://r.io/a", "without http:// or https://"},
 		{"a\r\nb", "repository"},
 		{"a\033[2J", "repository"},
 	};
