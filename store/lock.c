@@ -84,17 +84,17 @@ static const char *now(char out[32])
 	return out;
 }
 
-bool state_lock_sign(struct state_lock *lock, struct error *err)
+bool state_lock_sign(struct state_lock *lock, const char *state_path, struct error *err)
 {
 	char line[LINE_MAX_BYTES], when[32];
 	lock->length = snprintf(line, sizeof line, "pid %ld, since %s\n", (long)getpid(), now(when));
 	if (lseek(lock->fd, 0, SEEK_SET) != 0)
-		return error_errno(err, "lock file");
+		return error_errno(err, "%s.lock", state_path);
 	if (!file_write_all(lock->fd, line, (size_t)lock->length, err))
-		return error_wrap(err, "lock file");
+		return error_wrap(err, "%s.lock", state_path);
 	if (ftruncate(lock->fd, lock->length) != 0)
-		return error_errno(err, "lock file");
-	return fsync(lock->fd) == 0 || error_errno(err, "lock file: fsync");
+		return error_errno(err, "%s.lock", state_path);
+	return fsync(lock->fd) == 0 || error_errno(err, "%s.lock: fsync", state_path);
 }
 
 void state_lock_close(struct state_lock *lock, const char *state_path)

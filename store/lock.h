@@ -21,7 +21,7 @@ struct state_lock {
 must_check bool state_lock_take(const char *state_path, struct state_lock *lock, struct error *err);
 
 /** Write our name, on the disk before this returns. ERR_IO. */
-must_check bool state_lock_sign(struct state_lock *lock, struct error *err);
+must_check bool state_lock_sign(struct state_lock *lock, const char *state_path, struct error *err);
 
 /**
  * Add to our line that all is well with the state, its size and the time of its last change. Need not be on the disk:

@@ -186,7 +186,7 @@ static enum verdict open_file(struct database *database, struct error *err)
 	enum verdict verdict = identify(database, &version, err);
 	if (verdict != FILE_GOOD)
 		return verdict;
-	if (!state_lock_sign(&database->lock, err))
+	if (!state_lock_sign(&database->lock, database->path, err))
 		return FILE_REFUSED;
 	if ((verdict = configure(database, err)) != FILE_GOOD)
 		return verdict;
