@@ -16,6 +16,7 @@
 #include "sync/endpoint/layout.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "scheduler/loop.h"
 #include "sync/endpoint/layout_file.h"
@@ -98,6 +99,7 @@ struct write_job {
 	const struct pending *standing; /* borrowed: nobody else writes meanwhile */
 	size_t standing_count;
 	struct stat left;
+	size_t lost;           /* of standing: put again */
 	struct index *index;   /* what is there afterwards */
 	int64_t locked_out_ms; /* how long another process had the lock */
 	bool sync_failed;
@@ -179,6 +181,7 @@ static void add_lost(struct write_job *job, const struct index *index)
 			has_manifest(job->root, &entry->digest))
 			descriptor_copy(&job->entries[job->count++], entry);
 	}
+	job->lost = job->count - own_count;
 }
 
 static bool find_lost(struct write_job *job, struct error *err)
@@ -260,6 +263,10 @@ static void conclude(struct layout *layout, struct write_job *job, uint64_t last
 	if (ok) {
 		layout->written_count = last;
 		drop_written(layout, last);
+		if (job->lost > 0)
+			log_warning(
+				"%s: another program took %zu names of this run out of index.json; they are put again",
+				layout->name, job->lost);
 	} else if (err->kind != ERR_CANCELED) {
 		layout->failure = *err;
 		layout->failed_count = last;

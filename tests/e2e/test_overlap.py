@@ -131,6 +131,24 @@ def test_runs_into_one_layout_lose_nothing_of_each_other(stir, origin, repo, tmp
             assert images.blob_path(layout, digest).exists()
 
 
+# covers: T-58
+def test_names_that_another_program_takes_away_are_put_again_and_counted(origin, repo, tmp_path):
+    """One that takes no lock, and writes back what it read before."""
+    one, two = (images.Image([images.Layer(f"{repo} {tag}")]) for tag in "12")
+    origin.push(repo, "1", one)
+    origin.push(repo, "2", two)
+    body, layout = scripted.hold(), tmp_path / "layout"
+    origin.on("GET blob", body, digest=two.layers[0].digest, times=1)
+    config = configure(tmp_path, origin, repo, f"oci:{layout}")
+    process = begin(config)
+    wait_for(lambda: body.reached.is_set() and (layout / "index.json").exists() and len(images.read_layout(layout)) == 1)
+    (layout / "index.json").write_text('{"schemaVersion": 2, "manifests": []}')
+    body.release()
+    dray.finish(process).expect(0).says("took 1 names of this run out of index.json")
+    assert len(images.read_layout(layout)) == 2
+    images.check_layout(layout)
+
+
 def test_runs_to_one_repository_end_alike(origin, goal, repo, tmp_path):
     made = gallery(origin, repo, 4)
     configs = [configure(tmp_path / f"{n}", origin, repo, f"{goal.address}/{repo}") for n in range(4)]
