@@ -143,4 +143,4 @@ def test_a_stop_before_each_request_leaves_tags_whole(source, target, repo, tmp_
 
 @pytest.mark.parametrize("grace", ["10", "-1s", "soon", ""])
 def test_a_grace_that_is_none_is_refused(grace, tmp_path):
-    dray.run("copy", "a:1", "b:1", f"--grace={grace}", cwd=tmp_path).expect(2).says("--grace", "is not a duration")
+    dray.run("copy", "a:1", "b.test/b:1", f"--grace={grace}", cwd=tmp_path).expect(2).says("--grace", "is not a duration")
