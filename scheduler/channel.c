@@ -7,7 +7,7 @@
 #include <assert.h>
 
 /* Chunks are used again: fresh ones would cost a page fault for every 4 KiB that flows through. */
-enum { SPARE_CHUNKS_MOST = 64 };
+enum { SPARE_CHUNKS_MOST = 32 };
 
 struct spare_chunk {
 	struct spare_chunk *next;

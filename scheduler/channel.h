@@ -15,7 +15,7 @@
 #define CHANNEL_SLOTS_MAX 16
 
 /* The size that is kept for the next channel. Smaller ones cost wake-ups, larger ones memory: both were measured. */
-#define CHANNEL_CHUNK_BYTES ((size_t)64 * 1024)
+#define CHANNEL_CHUNK_BYTES ((size_t)128 * 1024)
 
 struct channel_slot {
 	unsigned char *data;

@@ -20,8 +20,10 @@ enum {
 	REPOSITORIES_AT_ONCE = 16, /* listing at the same time; their images share IMAGES_IN_FLIGHT */
 	BLOBS_PER_IMAGE = 8,       /* that some target waits for; those that only late ones wait for come on top */
 	MANIFESTS_AT_ONCE = 8,     /* of one image */
-	TRANSFER_CHUNKS = 4,
-	CHUNKS_PER_RUN = 64,
+	TRANSFER_CHUNKS = 2,
+	TRANSFER_CHUNKS_LARGE = 4, /* from LARGE_BLOB_BYTES on: fewer wake-ups, where few are at work at a time */
+	LARGE_BLOB_BYTES = 64 << 20,
+	CHUNKS_PER_RUN = 32,
 	WIDE_DECODERS = 2, /* T-43: each with up to 128 MiB */
 	SLOW_TARGET_MS = 10000,
 	SESSIONS_GONE_MOST = 3,   /* UPL-24: then no other is opened for that blob at that place */

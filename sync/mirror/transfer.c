@@ -43,9 +43,9 @@ enum { BEGINS_LATE_MOST = 1024 * 1024 };
 /* A small blob takes no more than it fills. */
 static size_t chunks_of(const struct descriptor *blob)
 {
-	int64_t one = CHANNEL_CHUNK_BYTES; /* and the blob may claim 2^63 - 1 (T-32) */
-	int64_t chunks = blob->size / one + (blob->size % one > 0);
-	return chunks > TRANSFER_CHUNKS ? TRANSFER_CHUNKS : chunks > 0 ? (size_t)chunks : 1;
+	if (blob->size > (int64_t)CHANNEL_CHUNK_BYTES)
+		return blob->size < LARGE_BLOB_BYTES ? TRANSFER_CHUNKS : TRANSFER_CHUNKS_LARGE;
+	return 1;
 }
 
 static void add_place(struct transfer *transfer, struct gate *gate, size_t amount)

@@ -14,7 +14,7 @@ enum { INLINE_BYTES = 16 * 1024 };
 
 struct verify_job {
 	struct verifier *verifier;
-	struct channel_slot chunks[TRANSFER_CHUNKS];
+	struct channel_slot chunks[TRANSFER_CHUNKS_LARGE];
 	size_t count;
 	size_t done, taken; /* chunks, and bytes of the next */
 };
