@@ -24,6 +24,12 @@ static inline bool list_is_empty(const struct list *head)
 }
 
 /** Put @item at the end of @head. It must be in no list. */
+/** Exactly one item? */
+static inline bool list_has_one(const struct list *head)
+{
+	return head->next != head && head->next == head->prev;
+}
+
 static inline void list_append(struct list *head, struct list *item)
 {
 	item->prev = head->prev;

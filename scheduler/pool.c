@@ -65,17 +65,34 @@ static bool call_back(struct pool_call *call)
 	return true;
 }
 
+/* False: it was called back, and has not run. */
+static bool wait_for(struct pool_call *call)
+{
+	if (!call->finished && !waitqueue_wait(&call->waiting, NULL))
+		call_back(call);
+	while (!call->finished)
+		waitqueue_wait_uncancelable(&call->waiting);
+	return call->has_run;
+}
+
 bool pool_run(void (*job)(void *argument), void *argument, struct error *err)
 {
 	struct pool_call call;
 	if (task_is_canceled())
 		return error_set(err, ERR_CANCELED, "stopped");
 	start(&call, job, argument);
-	if (!call.finished && !waitqueue_wait(&call.waiting, NULL))
-		call_back(&call);
-	while (!call.finished)
-		waitqueue_wait_uncancelable(&call.waiting);
-	return call.has_run || error_set(err, ERR_CANCELED, "stopped");
+	return wait_for(&call) || error_set(err, ERR_CANCELED, "stopped");
+}
+
+bool pool_run_both(void (*job)(void *argument), void (*other)(void *argument), void *argument, struct error *err)
+{
+	struct pool_call calls[2];
+	if (task_is_canceled())
+		return error_set(err, ERR_CANCELED, "stopped");
+	start(&calls[0], job, argument);
+	start(&calls[1], other, argument);
+	bool first = wait_for(&calls[0]), second = wait_for(&calls[1]);
+	return (first && second) || error_set(err, ERR_CANCELED, "stopped");
 }
 
 void pool_run_always(void (*job)(void *argument), void *argument)

@@ -13,6 +13,13 @@
  */
 must_check bool pool_run(void (*job)(void *argument), void *argument, struct error *err);
 
+/**
+ * As pool_run(), of two jobs at the same time, which touch nothing that the other writes; waits for both. After
+ * ERR_CANCELED one of them may have run.
+ */
+must_check bool pool_run_both(
+	void (*job)(void *argument), void (*other)(void *argument), void *argument, struct error *err);
+
 /** As pool_run(), also for a task that was cancelled: for clean-up and for records that must be written. */
 void pool_run_always(void (*job)(void *argument), void *argument);
 

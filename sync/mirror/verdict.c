@@ -16,18 +16,42 @@ struct verify_job {
 	struct verifier *verifier;
 	struct channel_slot chunks[TRANSFER_CHUNKS_LARGE];
 	size_t count;
-	size_t done, taken; /* chunks, and bytes of the next */
+	bool hashed;
+	size_t done, taken; /* chunks that are inflated, and bytes of the next */
 };
 
-static void verify_on_worker(void *argument)
+static void hash_on_worker(void *argument)
+{
+	struct verify_job *job = argument;
+	for (size_t i = 0; i < job->count; i++)
+		verifier_hash(job->verifier, job->chunks[i].data, job->chunks[i].length);
+}
+
+static void inflate_on_worker(void *argument)
 {
 	struct verify_job *job = argument;
 	for (; job->done < job->count; job->done++, job->taken = 0) {
 		const struct channel_slot *chunk = &job->chunks[job->done];
-		job->taken += verifier_update(job->verifier, chunk->data + job->taken, chunk->length - job->taken);
+		job->taken += verifier_inflate(job->verifier, chunk->data + job->taken, chunk->length - job->taken);
 		if (verifier_wants_room(job->verifier))
 			return;
 	}
+}
+
+static void verify_on_worker(void *argument)
+{
+	struct verify_job *job = argument;
+	if (!job->hashed)
+		hash_on_worker(job);
+	inflate_on_worker(job);
+}
+
+/* A layer that is alone on its way is hashed on one core while it is inflated on another; many fill them all anyway. */
+static bool use_workers(struct transfer *transfer, struct verify_job *job, struct error *err)
+{
+	if (!job->hashed && list_has_one(&transfer->run->transfers) && verifier_has_halves(job->verifier))
+		return pool_run_both(hash_on_worker, inflate_on_worker, job, err);
+	return pool_run(verify_on_worker, job, err);
 }
 
 /* Whoever has a wide decoder has all else that it needs, so that those who wait for one wait for no one who waits. */
@@ -43,12 +67,14 @@ static bool give_room(struct transfer *transfer, struct verifier *verifier, stru
 static bool feed(struct transfer *transfer, struct verify_job *job, struct error *err)
 {
 	bool on_worker = job->count > 1 || job->chunks[0].length > INLINE_BYTES;
+	job->hashed = false;
 	job->done = job->taken = 0;
 	for (;;) {
 		if (!on_worker)
 			verify_on_worker(job);
-		else if (!pool_run(verify_on_worker, job, err))
+		else if (!use_workers(transfer, job, err))
 			return false;
+		job->hashed = true;
 		if (!verifier_wants_room(job->verifier))
 			return true;
 		if (!give_room(transfer, job->verifier, err))

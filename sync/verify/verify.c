@@ -15,11 +15,14 @@
 struct verifier {
 	struct digest expected;
 	int64_t size;
+	/* one half */
 	int64_t received;
 	struct hasher *hasher; /* NULL: an algorithm that we cannot compute */
 	struct digest computed;
 	bool finished;
 
+	/* the other */
+	int64_t offered;
 	bool inflating; /* a diff_id is wanted, and nothing has gone wrong yet */
 	enum diff_id_state state;
 	struct error broken;
@@ -181,17 +184,34 @@ void verifier_give_room(struct verifier *verifier)
 	verifier->sink.is_narrow = verifier->sink.wants_room = false;
 }
 
-size_t verifier_update(struct verifier *verifier, const void *bytes, size_t length)
+/* Of @length bytes that begin at @at, those that are the blob's. */
+static size_t within_size(const struct verifier *verifier, int64_t at, size_t length)
 {
-	int64_t missing = verifier->received < verifier->size ? verifier->size - verifier->received : 0;
-	size_t useful = (int64_t)length < missing ? length : (size_t)missing;
-	size_t taken = verifier->hasher && useful > 0 ? inflate_update(verifier, bytes, useful) : useful;
-	if (verifier->hasher && taken > 0)
-		hasher_update(verifier->hasher, bytes, taken);
+	int64_t missing = at < verifier->size ? verifier->size - at : 0;
+	return (int64_t)length < missing ? length : (size_t)missing;
+}
+
+void verifier_hash(struct verifier *verifier, const void *bytes, size_t length)
+{
+	size_t useful = within_size(verifier, verifier->received, length);
+	if (verifier->hasher && useful > 0)
+		hasher_update(verifier->hasher, bytes, useful);
+	verifier->received += (int64_t)length;
+}
+
+size_t verifier_inflate(struct verifier *verifier, const void *bytes, size_t length)
+{
+	size_t useful = within_size(verifier, verifier->offered, length);
+	size_t taken = useful > 0 ? inflate_update(verifier, bytes, useful) : useful;
 	if (taken == useful)
 		taken = length;
-	verifier->received += (int64_t)taken;
+	verifier->offered += (int64_t)taken;
 	return taken;
+}
+
+bool verifier_has_halves(const struct verifier *verifier)
+{
+	return verifier->inflating && verifier->sniffed && verifier->sink.hasher;
 }
 
 static void inflate_finish(struct verifier *verifier)

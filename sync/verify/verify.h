@@ -18,10 +18,15 @@ struct verifier *verifier_new(const struct descriptor *blob, bool want_diff_id);
 void verifier_free(struct verifier *verifier);
 
 /**
- * The next bytes. What is beyond the blob's size is counted, not hashed. Returns how many were taken: all, unless it
- * wants room.
+ * The next bytes, for both halves: what is stored is hashed, what is in it is inflated and hashed. The halves may be at
+ * work at the same time, on two threads; each wants all bytes, in order. What is beyond the blob's size is counted, and
+ * nothing else. Inflating returns how many bytes it took: all, unless it wants room.
  */
-size_t verifier_update(struct verifier *verifier, const void *bytes, size_t length);
+void verifier_hash(struct verifier *verifier, const void *bytes, size_t length);
+size_t verifier_inflate(struct verifier *verifier, const void *bytes, size_t length);
+
+/** Known from the first bytes on: has the second half anything to do? */
+bool verifier_has_halves(const struct verifier *verifier);
 
 /**
  * T-43: a decoder takes up to 128 MiB. After verifier_ask_for_room() it takes 8 MiB, and where that is too little it

@@ -27,8 +27,11 @@ static void items_keep_the_order_in_which_they_came(void **state)
 	struct item items[] = {{.number = 1}, {.number = 2}, {.number = 3}};
 	list_init(&head);
 	assert_true(list_is_empty(&head));
-	for (int i = 0; i < 3; i++)
+	assert_false(list_has_one(&head));
+	for (int i = 0; i < 3; i++) {
 		list_append(&head, &items[i].node);
+		assert_int_equal(list_has_one(&head), i == 0);
+	}
 	assert_int_equal(numbers_of(&head), 123);
 	list_remove(&items[1].node);
 	assert_int_equal(numbers_of(&head), 13);

@@ -85,6 +85,76 @@ static void a_job_that_has_begun_is_waited_for(void **state)
 	in_real_loop(cancel_a_running_job, NULL);
 }
 
+struct meeting {
+	atomic_int here;
+	bool result;
+	struct error err;
+};
+
+static void meet_the_other(void *argument)
+{
+	struct meeting *meeting = argument;
+	atomic_fetch_add(&meeting->here, 1);
+	while (atomic_load(&meeting->here) < 2)
+		usleep(100);
+}
+
+static void run_both(void *argument)
+{
+	struct meeting *meeting = argument;
+	meeting->result = pool_run_both(meet_the_other, meet_the_other, meeting, &meeting->err);
+}
+
+static void two_that_wait_for_each_other(void *argument)
+{
+	struct meeting meeting = {.result = false};
+	(void)argument;
+	run_both(&meeting);
+	assert_true(meeting.result);
+}
+
+static void both_jobs_run_at_the_same_time(void **state)
+{
+	(void)state;
+	in_real_loop(two_that_wait_for_each_other, NULL);
+}
+
+static void add_to_both(void *argument)
+{
+	struct meeting meeting = {.result = false};
+	struct error err;
+	(void)argument;
+	assert_true(pool_run_both(add_one, add_one, &meeting.here, &err));
+	assert_int_equal(atomic_load(&meeting.here), 2);
+}
+
+static void both_jobs_have_run_afterwards(void **state)
+{
+	(void)state;
+	in_both_loops(add_to_both, NULL);
+}
+
+static void cancel_both(void *argument)
+{
+	struct meeting meeting = {.result = true};
+	struct group group;
+	struct error err;
+	(void)argument;
+	group_init(&group, 1);
+	assert_true(group_spawn(&group, run_both, &meeting, &err));
+	group_cancel(&group);
+	group_wait(&group);
+	assert_false(meeting.result);
+	assert_int_equal(meeting.err.kind, ERR_CANCELED);
+	assert_int_equal(atomic_load(&meeting.here), 0);
+}
+
+static void a_cancelled_task_begins_neither(void **state)
+{
+	(void)state;
+	in_both_loops(cancel_both, NULL);
+}
+
 /* --- processes ------------------------------------------------------------------------------------------------------
  */
 
@@ -172,6 +242,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_job_runs_once),
 		cmocka_unit_test(a_job_that_has_begun_is_waited_for),
+		cmocka_unit_test(both_jobs_run_at_the_same_time),
+		cmocka_unit_test(both_jobs_have_run_afterwards),
+		cmocka_unit_test(a_cancelled_task_begins_neither),
 		cmocka_unit_test(a_child_is_bounded_in_time_and_output),
 		cmocka_unit_test(a_signal_arrives_on_the_loop),
 	};

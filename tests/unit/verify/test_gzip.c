@@ -240,8 +240,8 @@ static void a_member_is_proven_whatever_byte_its_header_is_split_at(void **state
 			struct descriptor blob = {.media_type = (char *)LAYER, .digest = digest};
 			blob.size = (int64_t)sample.stream.length;
 			struct verifier *verifier = verifier_new(&blob, true);
-			verifier_update(verifier, sample.stream.data, cut);
-			verifier_update(verifier, sample.stream.data + cut, sample.stream.length - cut);
+			feed(verifier, sample.stream.data, cut);
+			feed(verifier, sample.stream.data + cut, sample.stream.length - cut);
 			assert_true(verifier_check(verifier, NULL));
 			assert_int_equal(verifier_diff_id(verifier, &digest, NULL), DIFF_ID_PROVEN);
 			verifier_free(verifier);

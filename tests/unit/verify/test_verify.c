@@ -33,7 +33,7 @@ static struct verifier *verifier_fed(
 {
 	struct descriptor blob = {.media_type = (char *)media_type, .digest = digest, .size = size};
 	struct verifier *verifier = verifier_new(&blob, true);
-	verifier_update(verifier, buf_peek(bytes), bytes->length);
+	feed(verifier, buf_peek(bytes), bytes->length);
 	return verifier;
 }
 
@@ -154,7 +154,7 @@ static void the_digest_of_a_broken_stream_is_still_checked(void **state)
 		blob.size = (int64_t)bytes.length;
 		struct verifier *verifier = verifier_new(&blob, true);
 		for (size_t at = 0; at < bytes.length; at += 1000)
-			verifier_update(verifier, bytes.data + at, bytes.length - at < 1000 ? bytes.length - at : 1000);
+			feed(verifier, bytes.data + at, bytes.length - at < 1000 ? bytes.length - at : 1000);
 		assert_int_equal(verifier_check(verifier, NULL), flipped == 0);
 		struct error err = {0};
 		assert_int_equal(verifier_diff_id(verifier, &digest, &err), DIFF_ID_BROKEN);
@@ -199,7 +199,7 @@ static void nothing_is_inflated_that_is_not_wanted(void **state)
 	struct descriptor blob = {.media_type = (char *)GZIP, .size = (int64_t)bytes.length};
 	blob.digest = digest_of(DIGEST_SHA256, bytes.data, bytes.length);
 	struct verifier *verifier = verifier_new(&blob, false);
-	verifier_update(verifier, bytes.data, bytes.length);
+	feed(verifier, bytes.data, bytes.length);
 	assert_true(verifier_check(verifier, NULL));
 	assert_true(verifier_check(verifier, NULL)); /* asking twice changes nothing */
 	struct digest diff_id;
@@ -258,6 +258,49 @@ static void layers_on_many_workers_are_decoded_apart(void **state)
 	}
 }
 
+struct half {
+	struct verifier *verifier;
+	const struct buf *bytes;
+	size_t piece;
+};
+
+static void *hash_all(void *argument)
+{
+	const struct half *half = argument;
+	for (size_t at = 0; at < half->bytes->length; at += half->piece) {
+		size_t left = half->bytes->length - at;
+		verifier_hash(half->verifier, half->bytes->data + at, left < half->piece ? left : half->piece);
+	}
+	return NULL;
+}
+
+/* Each half on a thread, by pieces of its own. ThreadSanitizer sees what they share. */
+static void the_halves_do_not_need_each_other(void **state)
+{
+	(void)state;
+	static const enum decoder wrappings[] = {DECODER_NONE, DECODER_GZIP, DECODER_ZSTD};
+	for (size_t i = 0; i < array_count(wrappings); i++) {
+		auto_buf struct buf bytes;
+		wrap(&bytes, wrappings[i]);
+		struct descriptor blob = {.media_type = (char *)GZIP, .size = (int64_t)bytes.length};
+		blob.digest = digest_of(DIGEST_SHA256, bytes.data, bytes.length);
+		struct verifier *verifier = verifier_new(&blob, true);
+		struct half half = {verifier, &bytes, 7};
+		pthread_t thread;
+		assert_false(verifier_has_halves(verifier));
+		assert_int_equal(pthread_create(&thread, NULL, hash_all, &half), 0);
+		for (size_t at = 0; at < bytes.length; at += 5)
+			verifier_inflate(verifier, bytes.data + at, bytes.length - at < 5 ? bytes.length - at : 5);
+		pthread_join(thread, NULL);
+		assert_int_equal(verifier_has_halves(verifier), wrappings[i] != DECODER_NONE);
+		struct digest diff_id = {0}, expected = digest_of(DIGEST_SHA256, content, sizeof content);
+		assert_true(verifier_check(verifier, NULL));
+		assert_int_equal(verifier_diff_id(verifier, &diff_id, NULL), DIFF_ID_PROVEN);
+		assert_string_equal(diff_id.text, expected.text);
+		verifier_free(verifier);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,6 +313,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_inflated_that_is_not_wanted),
 		cmocka_unit_test(a_verifier_may_be_left_in_the_middle),
 		cmocka_unit_test(layers_on_many_workers_are_decoded_apart),
+		cmocka_unit_test(the_halves_do_not_need_each_other),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
