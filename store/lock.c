@@ -92,9 +92,16 @@ bool state_lock_sign(struct state_lock *lock, const char *state_path, struct err
 		return error_errno(err, "%s.lock", state_path);
 	if (!file_write_all(lock->fd, line, (size_t)lock->length, err))
 		return error_wrap(err, "%s.lock", state_path);
-	if (ftruncate(lock->fd, lock->length) != 0)
-		return error_errno(err, "%s.lock", state_path);
-	return fsync(lock->fd) == 0 || error_errno(err, "%s.lock: fsync", state_path);
+	lock->is_synced = false;
+	return ftruncate(lock->fd, lock->length) == 0 || error_errno(err, "%s.lock", state_path);
+}
+
+bool state_lock_sync(struct state_lock *lock, const char *state_path, struct error *err)
+{
+	if (!lock->is_synced && fsync(lock->fd) != 0)
+		return error_errno(err, "%s.lock: fsync", state_path);
+	lock->is_synced = true;
+	return true;
 }
 
 void state_lock_close(struct state_lock *lock, const char *state_path)

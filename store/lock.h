@@ -15,13 +15,20 @@ struct state_lock {
 	bool was_signed; /* a run of ours had this state before */
 	bool was_closed; /* and closed it, and nobody has written to it since */
 	int length;      /* of our line */
+	bool is_synced;  /* and it is on the disk */
 };
 
 /** Lock. ERR_BUSY names the holder, for whose signature this blocks up to 0.2 s (T-79); ERR_IO. */
 must_check bool state_lock_take(const char *state_path, struct state_lock *lock, struct error *err);
 
-/** Write our name, on the disk before this returns. ERR_IO. */
+/** Write our name. ERR_IO. */
 must_check bool state_lock_sign(struct state_lock *lock, const char *state_path, struct error *err);
+
+/**
+ * Our name is on the disk before this returns, which it must be before the first write to the state; not before the
+ * first request of a run, which would wait for it. Once it is, this costs nothing. ERR_IO.
+ */
+must_check bool state_lock_sync(struct state_lock *lock, const char *state_path, struct error *err);
 
 /**
  * Add to our line that all is well with the state, its size and the time of its last change. Need not be on the disk:

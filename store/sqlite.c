@@ -13,7 +13,7 @@
  * found damaged; without that, or if somebody has written to it since, the next one checks it before it is used.
  *
  * What a crash leaves
- *  - before the lock file is signed: an empty file at most; the next run starts with it.
+ *  - before the lock file is signed, and that is on the disk: an empty file at most; the next run starts with it.
  *  - in a schema step or a batch: a hot journal. The next run, or a reader that may write, rolls it back.
  *  - after the commit, before the answer: the batch is there, and its tasks have died with us. Recording it again
  *    changes nothing.
@@ -198,7 +198,8 @@ void database_run(struct database *database, struct list *batch)
 {
 	/* IMMEDIATE: a transaction that begins by reading could find at its first write that it may not (T-62). */
 	bool is_write = batch_writes(database, batch);
-	if (run_transaction(database, is_write ? "BEGIN IMMEDIATE" : "BEGIN", batch)) {
+	bool may = !is_write || state_lock_sync(&database->lock, database->path, &database->last_error);
+	if (may && run_transaction(database, is_write ? "BEGIN IMMEDIATE" : "BEGIN", batch)) {
 		database->commit_count += is_write;
 		return;
 	}

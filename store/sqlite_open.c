@@ -126,6 +126,8 @@ static enum verdict check(struct database *database, struct error *err)
 
 static enum verdict migrate(struct database *database, int64_t version, struct error *err)
 {
+	if (version < SCHEMA_VERSION && !state_lock_sync(&database->lock, database->path, err))
+		return FILE_REFUSED;
 	for (; version < SCHEMA_VERSION; version++) {
 		int code = sqlite3_exec(database->connection, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 		if (code == SQLITE_OK)
