@@ -124,6 +124,21 @@ def cuts(before, records, count, seed):
             yield f"seed {seed}, record {number} of {len(records)}, {way}", before.after_power_loss(way, chance), number
 
 
+def test_the_lock_is_signed_on_the_disk_before_the_state_is_written(source, repo, tmp_path):
+    """Whose the state is, and that it was not closed, must not be lost with what is written to it."""
+    images.push(source, repo, "a", content(1)["kept"])
+    place = Place(tmp_path, source, repo)
+    for _ in range(2):
+        records = [words for words, _ in place.recorded_run()[1]]
+        inodes = {os.path.basename(words[1]): words[2] for words in records if words[0] == "create"}
+        files = {inodes.get(name) or str((place.root / "state" / name).stat().st_ino): name
+                 for name in ("dray.db", "dray.db-journal", "dray.db.lock")}
+        happened = [(words[0], files[words[1]]) for words in records if words[0] in ("write", "sync") and words[1] in files]
+        until_synced = happened[:happened.index(("sync", "dray.db.lock"))]
+        assert ("write", "dray.db.lock") in until_synced
+        assert {name for _, name in until_synced} == {"dray.db.lock"}
+
+
 @pytest.mark.parametrize("generation", [1, 2])
 def test_power_loss_leaves_old_or_new_and_whole(source, repo, tmp_path, generation):
     pusher = images.Pusher(source)
