@@ -43,6 +43,7 @@ struct watch {
 
 struct habit {
 	struct origin origin;
+	bool answers; /* it has given a reply */
 	bool does_http2;
 	bool badly; /* spoken to by HTTP/1.1 from now on */
 };
@@ -63,7 +64,7 @@ struct curl_transport {
 	struct waitqueue closed;
 };
 
-/* --- who does HTTP/2, and who badly ------------------------------------------------------------------------------- */
+/* --- who answers, who does HTTP/2, and who badly ------------------------------------------------------------------ */
 
 /* NULL: nothing is known of it. */
 static struct habit *find_habit(struct curl_transport *transport, const struct origin *origin)
@@ -81,25 +82,36 @@ static bool is_trouble_with_http2(const struct transport_stream *stream, CURLcod
 	       (code == CURLE_OK && stream->reply_status == STATUS_MISDIRECTED);
 }
 
-/* What a stream that might have been one of HTTP/2 has taught, for the rest of the run. */
+/* NULL: there is no room for more. */
+static struct habit *find_or_add_habit(struct curl_transport *transport, const struct origin *origin)
+{
+	struct habit *habit = find_habit(transport, origin);
+	if (habit || transport->habit_count == HABITS_MOST)
+		return habit;
+	habit = &transport->habits[transport->habit_count++];
+	*habit = (struct habit){.origin = *origin};
+	return habit;
+}
+
+/* What a stream has taught, for the rest of the run: of HTTP/2 only one that might have been of that. */
 static void learn_habit(struct curl_transport *transport, const struct transport_stream *stream, CURLcode code)
 {
 	long version = 0;
-	if (!stream->origin.tls || stream->http1)
+	bool may_be_http2 = stream->origin.tls && !stream->http1;
+	bool badly = may_be_http2 && is_trouble_with_http2(stream, code);
+	struct habit *habit = stream->head_done || badly ? find_or_add_habit(transport, &stream->origin) : NULL;
+	if (!habit)
 		return;
 	curl_easy_getinfo(stream->easy, CURLINFO_HTTP_VERSION, &version);
-	bool does = version == CURL_HTTP_VERSION_2_0, badly = is_trouble_with_http2(stream, code);
-	if (!does && !badly)
-		return;
-	struct habit *habit = find_habit(transport, &stream->origin);
-	if (!habit) {
-		if (transport->habit_count == HABITS_MOST)
-			return;
-		habit = &transport->habits[transport->habit_count++];
-		*habit = (struct habit){.origin = stream->origin};
-	}
-	habit->does_http2 |= does;
+	habit->answers |= stream->head_done;
+	habit->does_http2 |= may_be_http2 && version == CURL_HTTP_VERSION_2_0;
 	habit->badly |= badly;
+}
+
+bool curl_has_answered(struct curl_transport *transport, const struct origin *origin)
+{
+	const struct habit *habit = find_habit(transport, origin);
+	return habit && habit->answers;
 }
 
 /* --- driving libcurl ---------------------------------------------------------------------------------------------- */

@@ -43,6 +43,9 @@ must_check bool curl_set_options(
 /** What went wrong, from libcurl's code and text. */
 void curl_failure(struct transport_stream *stream, CURLcode code, struct error *err);
 
+/** Of curl.c: has @origin ever given a reply to this transport? */
+bool curl_has_answered(struct curl_transport *transport, const struct origin *origin);
+
 /* Callbacks of curl_stream.c, for the options. */
 size_t curl_on_header(char *line, size_t size, size_t count, void *stream);
 size_t curl_on_body(char *bytes, size_t size, size_t count, void *stream);

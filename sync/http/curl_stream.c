@@ -164,6 +164,20 @@ static enum error_kind kind_of(CURLcode code)
 	return ERR_UNAVAILABLE;
 }
 
+/* Where the two sides may not agree about TLS; of the hosts that others send us to the configuration says nothing. */
+static const char *hint(const struct transport_stream *stream, CURLcode code, const char *text)
+{
+	if (stream->foreign || curl_has_answered(stream->transport, &stream->origin))
+		return "";
+	if (stream->origin.tls)
+		return code == CURLE_SSL_CONNECT_ERROR && strstr(text, "wrong version number")
+			       ? "; perhaps " HTTP_HINT_PLAIN
+			       : "";
+	bool no_http = code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY; /* an alert of TLS */
+	bool no_answer = code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR;
+	return no_http || no_answer ? "; perhaps " HTTP_HINT_TLS : "";
+}
+
 void curl_failure(struct transport_stream *stream, CURLcode code, struct error *err)
 {
 	/* Of a header line above its cap of 100 KB libcurl says that there is no memory for it; where there is really
@@ -194,5 +208,5 @@ void curl_failure(struct transport_stream *stream, CURLcode code, struct error *
 	const char *text = stream->text[0] ? stream->text : curl_easy_strerror(code);
 	char clean[CURL_ERROR_SIZE];
 	str_sanitize(text, strlen(text), clean, sizeof clean);
-	error_set(err, kind_of(code), "%s", clean);
+	error_set(err, kind_of(code), "%s%s", clean, hint(stream, code, clean));
 }

@@ -37,6 +37,11 @@ const char *http_library_version(void);
 const char *http_method_name(enum http_method method);
 const char *http_kind_name(enum http_kind kind);
 
+/* What errors say to who has the wrong one of http and https; `copy` and others without a configuration have the
+ * defaults. */
+#define HTTP_HINT_TLS   "the host speaks TLS there, and tls is off for it (the default of loopback hosts): set it to on"
+#define HTTP_HINT_PLAIN "the host speaks plain http there, and tls is on for it (the default): set it to off"
+
 /* How TLS is done with one registry. Borrowed texts; NULL: the system's default. */
 struct http_tls {
 	const char *ca_file;

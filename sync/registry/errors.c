@@ -133,6 +133,20 @@ static void refine_by_words(const char *text, enum error_kind *kind, int64_t *le
 	}
 }
 
+/* A server that expects TLS and was spoken to without. */
+static bool wants_tls(int status, const char *text)
+{
+	static const char *const rows[] = {
+		"plain HTTP request was sent to HTTPS port",        /* nginx */
+		"sent an HTTP request to an HTTPS server",          /* Go */
+		"speaking plain HTTP to an SSL-enabled server port" /* Apache */
+	};
+	for (size_t i = 0; status == 400 && i < array_count(rows); i++)
+		if (strstr(text, rows[i]))
+			return true;
+	return false;
+}
+
 bool reply_error(struct error *err, const char *what, int status, const char *body, size_t length)
 {
 	struct words words;
@@ -141,6 +155,10 @@ bool reply_error(struct error *err, const char *what, int status, const char *bo
 	int64_t least_ms = 0;
 	if (kind == ERR_NONE) /* a success where we can use none */
 		kind = ERR_PROTOCOL;
+	if (wants_tls(status, words.text)) {
+		kind = ERR_PROTOCOL;
+		snprintf(words.text, sizeof words.text, "%s", HTTP_HINT_TLS);
+	}
 	kind = refine(kind, words.code);
 	refine_by_words(words.text, &kind, &least_ms);
 	error_set(err, kind, "%s: %d%s%s%s", what, status, reason(status), *words.text ? ": " : "", words.text);

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from support import dray, images, pki, scripted
+from support import dray, images, nginx, pki, scripted
 
 LIMITS = "limits: {connect-timeout: 1s, stall-timeout: 1s}\n"
 
@@ -209,6 +209,51 @@ def test_certificate_that_is_no_good(kind, says, authority, image, repo, tmp_pat
         assert result.report["images"]["copied"] == 1
         assert lax.address in result.stderr and "insecure" in result.stderr.lower()  # in every run
         assert not bad.requests
+
+
+# --- the wrong one of http and https ---------------------------------------------------------------------------------
+
+def tls_alert(connection):
+    connection.recv(4096)
+    connection.sendall(b"\x15\x03\x01\x00\x02\x02\x0a")  # unexpected_message
+
+
+def silent_end(connection):
+    connection.recv(4096)
+    connection.close()
+
+
+def plain_refusal(connection):
+    connection.recv(4096)
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n400 Bad Request")
+
+
+@pytest.mark.parametrize("serve, tls, kind", [(tls_alert, "off", "protocol"), (silent_end, "off", "unavailable"),
+                                              (plain_refusal, "on", "unavailable")])
+def test_wrong_scheme_is_told_with_the_setting(serve, tls, kind, repo, tmp_path):
+    with Listener(serve) as listener:
+        result = sync(tmp_path, [f"{listener.address}/{repo}:1"], f"registries: {{'{listener.address}': {{tls: {tls}}}}}\n")
+        [(said, message)] = failures(result.expect(4, 8))
+        assert said == kind and listener.address in message
+        assert f"tls is {tls}" in message and f"set it to {'on' if tls == 'off' else 'off'}" in message, message
+
+
+def test_plain_http_to_nginx_with_tls(authority, repo, tmp_path):
+    proxy = nginx.Nginx(tmp_path / "nginx", *authority.issue("nginx"))
+    proxy.start("127.0.0.1:1")
+    try:
+        result = dray.run("inspect", f"{proxy.address}/{repo}:1", cwd=tmp_path).expect(4)
+        assert "400 Bad Request: the host speaks TLS there" in result.stderr and "<" not in result.stderr, result
+    finally:
+        proxy.stop()
+
+
+def test_end_without_an_answer_of_who_has_answered_is_no_matter_of_tls(image, repo, tmp_path):
+    with scripted.Registry() as registry:
+        registry.push(repo, "1", image)
+        registry.on("GET blob", scripted.reset())
+        result = dray.run("copy", f"{registry.address}/{repo}:1", f"oci:{tmp_path}/out", cwd=tmp_path).expect(8)
+        assert "TLS" not in result.stderr, result
 
 
 # --- storms (T-6) ----------------------------------------------------------------------------------------------------

@@ -51,6 +51,13 @@ static void refusal_is_one_line_with_the_servers_words(void **state)
 			"what: 400 Bad Request: toomanyrequests: Rate exceeded", "ECR Public (ERR-12)"},
 		{404, ERR_NOT_FOUND, "secondary rate limit", "what: 404 Not Found: secondary rate limit",
 			"a 404 stays one"},
+		{400, ERR_PROTOCOL,
+			"<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>",
+			"what: 400 Bad Request: " HTTP_HINT_TLS, "nginx"},
+		{400, ERR_PROTOCOL, "Client sent an HTTP request to an HTTPS server.\n",
+			"what: 400 Bad Request: " HTTP_HINT_TLS, "Go: the registry image, Harbor, Zot"},
+		{400, ERR_PROTOCOL, "<p>Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />",
+			"what: 400 Bad Request: " HTTP_HINT_TLS, "Apache"},
 		{304, ERR_PROTOCOL, "", "what: 304", "a status that cannot be"},
 		{206, ERR_PROTOCOL, "", "what: 206", "a success that is none here"},
 	};
