@@ -178,6 +178,13 @@ static const char *hint(const struct transport_stream *stream, CURLcode code, co
 	return no_http || no_answer ? "; perhaps " HTTP_HINT_TLS : "";
 }
 
+/* Of a connection that was not made @why; libcurl's @text tells to where, which may be a proxy. */
+static void set_unconnected(const struct transport_stream *stream, int why, const char *text, struct error *err)
+{
+	bool to_origin = strstr(text, stream->origin.host) != NULL;
+	error_set(err, ERR_UNAVAILABLE, "%s%s%s", strerror(why), to_origin ? "" : ": ", to_origin ? "" : text);
+}
+
 void curl_failure(struct transport_stream *stream, CURLcode code, struct error *err)
 {
 	/* Of a header line above its cap of 100 KB libcurl says that there is no memory for it; where there is really
@@ -198,15 +205,15 @@ void curl_failure(struct transport_stream *stream, CURLcode code, struct error *
 		error_set(err, ERR_UNAVAILABLE, "no socket: %s", strerror(stream->no_socket));
 		return;
 	}
-	long number = 0;
-	if (code == CURLE_COULDNT_CONNECT && curl_easy_getinfo(stream->easy, CURLINFO_OS_ERRNO, &number) == CURLE_OK &&
-		number != 0) {
-		error_set(err, ERR_UNAVAILABLE, "%s", strerror((int)number));
-		return;
-	}
 	/* Names in certificates, among others, are foreign text. */
 	const char *text = stream->text[0] ? stream->text : curl_easy_strerror(code);
 	char clean[CURL_ERROR_SIZE];
 	str_sanitize(text, strlen(text), clean, sizeof clean);
+	long number = 0;
+	if (code == CURLE_COULDNT_CONNECT && curl_easy_getinfo(stream->easy, CURLINFO_OS_ERRNO, &number) == CURLE_OK &&
+		number != 0) {
+		set_unconnected(stream, (int)number, clean, err);
+		return;
+	}
 	error_set(err, kind_of(code), "%s%s", clean, hint(stream, code, clean));
 }

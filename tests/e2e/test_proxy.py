@@ -73,5 +73,6 @@ def test_no_proxy_goes_past_it(name, source, target, between, repo, image, tmp_p
 
 def test_proxy_that_is_not_there_is_told(source, target, repo, image, tmp_path):
     images.push(source, repo, "1", image)
-    sync(tmp_path, f"{source.address}/{repo}:1", f"{target.address}/{repo}", http_proxy="http://127.0.0.1:1").expect(8)
+    result = sync(tmp_path, f"{source.address}/{repo}:1", f"{target.address}/{repo}", http_proxy="http://localhost:1").expect(8)
+    assert "/v2/: Connection refused: Failed to connect to localhost port 1 " in result.stderr, result
     assert not target.manifests(repo)
