@@ -370,6 +370,34 @@ static void check_defaults(struct assembly *assembly)
 	config_repository_release(&sample);
 }
 
+/* --- the state ------------------------------------------------------------------------------------------------- */
+
+/* The layout among the targets in whose folder @path is, or NULL. */
+static const char *layout_around(const struct config *config, const char *path)
+{
+	for (size_t i = 0; i < config->repository_count; i++)
+		for (size_t k = 0; k < config->repositories[i].target_count; k++) {
+			const struct config_target *target = &config->repositories[i].targets[k];
+			size_t length = target->is_layout ? strlen(target->directory) : 0;
+			if (target->is_layout && strncmp(path, target->directory, length) == 0 &&
+				(path[length] == '/' || !path[length]))
+				return target->directory;
+		}
+	return NULL;
+}
+
+/* gc, a copy of the layout, or its deletion would meet it. */
+static void check_state(struct assembly *assembly, const struct node *root)
+{
+	const char *path = assembly->config->state_file;
+	const char *layout = path ? layout_around(assembly->config, path) : NULL;
+	if (layout)
+		problems_add(assembly->problems, node_get(root, "state")->place,
+			"state: %.200s is inside the target oci:%.200s and would travel with its images; put it "
+			"elsewhere",
+			path, layout);
+}
+
 void assemble_config(struct node *root, const char *folder, struct config *config, struct problems *problems)
 {
 	struct assembly assembly = {problems, folder, node_get(root, "defaults"), config};
@@ -390,5 +418,6 @@ void assemble_config(struct node *root, const char *folder, struct config *confi
 	add_registries(&assembly, node_get(root, "registries"));
 	check_defaults(&assembly);
 	add_repositories(&assembly, node_get(root, "repos"));
+	check_state(&assembly, root);
 	conflicts_find(config, problems);
 }

@@ -258,6 +258,7 @@ static void entries_that_do_not_collide_are_taken(void **state)
 		"- {source: a.io/team/*, merge: true}\n- {source: b.io/team/*, merge: true}\n",
 		"- {source: a.io/*, merge: true}\n- {source: b.io/x, merge: true}\n",
 		"- {source: t.io/team/*, target: t.io/copy}\n",
+		"- {source: a.io/x, target: \"oci:/srv/x\"}\nstate: /srv/xy/dray.db\n",
 	};
 	for (size_t i = 0; i < array_count(rows); i++) {
 		auto_free char *text = memory_format("version: 1\ndefaults: {target: t.io/p}\nrepos:\n%s", rows[i]);

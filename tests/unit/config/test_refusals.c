@@ -161,6 +161,14 @@ static void what_the_schema_cannot_say_is_checked_too(void **state)
 		{LIST "- {source: a.io/x, on-conflict: keep}\n", "4:20: \"on-conflict: keep\" needs \"state\"\n"},
 		{"version: 1\ndefaults: {target: t.io, on-conflict: fail}\nrepos: [a.io/x, a.io/y]\n",
 			"2:26: \"on-conflict: fail\" needs \"state\"\n"},
+		{LIST "- {source: a.io/x, targets: [t.io/x, \"oci:/srv/a\"]}\n- {source: a.io/y, target: "
+		      "\"oci:/srv/a/\"}\n"
+		      "state: /srv/./a/dray.db\n",
+			"6:8: state: /srv/a/dray.db is inside the target oci:/srv/a and would travel with its images; "
+			"put it elsewhere\n"},
+		{LIST "- {source: a.io/x, target: \"oci:/srv/a\"}\nstate: /srv/a\n",
+			"5:8: state: /srv/a is inside the target oci:/srv/a and would travel with its images; put it "
+			"elsewhere\n"},
 		{LIST "- a.io/X\n", "4:3: reference \"a.io/X\": upper case is not allowed in a repository name\n"},
 		{LIST "- {source: a.io/x, platforms: [linux]}\n",
 			"4:32: \"linux\" is not a platform; write os/architecture or os/architecture/variant\n"},
