@@ -60,6 +60,9 @@ extern const size_t command_count;
 const struct command *command_find(int argc, char **argv, int *used);
 
 /** Parse what stands behind the command's name. ERR_INVALID. */
+/** One of those whose first of two words is @word, or NULL. */
+const struct command *command_begun_by(const char *word);
+
 must_check bool command_parse(
 	const struct command *command, int argc, char **argv, struct arguments *arguments, struct error *err);
 

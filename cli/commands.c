@@ -180,20 +180,35 @@ static const char exit_codes[] = "  0    every selected image is at its target, 
 				 "  70   an internal check failed; please report it\n"
 				 "  128+n  stopped by signal n\n";
 
+/* Is @word the first of its two? */
+static bool begins(const struct command *command, const char *word)
+{
+	size_t length = strlen(word);
+	return strncmp(command->name, word, length) == 0 && command->name[length] == ' ';
+}
+
+/* How many words of argv name it: 0, 1 or 2. */
+static int words_of(const struct command *command, int argc, char **argv)
+{
+	const char *space = strchr(command->name, ' ');
+	if (!space)
+		return str_is(argv[1], command->name) ? 1 : 0;
+	return argc > 2 && begins(command, argv[1]) && str_is(argv[2], space + 1) ? 2 : 0;
+}
+
 const struct command *command_find(int argc, char **argv, int *used)
 {
-	for (size_t i = 0; i < command_count; i++) {
-		const char *space = strchr(commands[i].name, ' ');
-		if (!space && strcmp(argv[1], commands[i].name) == 0) {
-			*used = 1;
+	for (size_t i = 0; i < command_count; i++)
+		if ((*used = words_of(&commands[i], argc, argv)) > 0)
 			return &commands[i];
-		}
-		if (space && argc > 2 && strncmp(argv[1], commands[i].name, (size_t)(space - commands[i].name)) == 0 &&
-			strcmp(argv[2], space + 1) == 0) {
-			*used = 2;
+	return NULL;
+}
+
+const struct command *command_begun_by(const char *word)
+{
+	for (size_t i = 0; i < command_count; i++)
+		if (begins(&commands[i], word))
 			return &commands[i];
-		}
-	}
 	return NULL;
 }
 

@@ -84,12 +84,22 @@ static bool asks_for_help(const char *word)
 	return str_is(word, "--help") || str_is(word, "-h") || str_is(word, "help");
 }
 
+static void tell_unknown(const char *word, const char *next)
+{
+	const struct command *half = command_begun_by(word);
+	if (half)
+		log_error("\"%s%s%.40s\" is no command; dray %s %s is", word, next ? " " : "", next ? next : "",
+			half->name, half->operands);
+	else
+		log_error("there is no command \"%.40s\"; dray --help lists them", word);
+}
+
 static int run(int argc, char **argv)
 {
 	struct arguments arguments;
 	struct error err;
 	int used = 0;
-	if (argc < 2 || (argc == 2 && str_is(argv[1], "config"))) {
+	if (argc < 2) {
 		command_print_overview(stderr);
 		return EXIT_USAGE;
 	}
@@ -105,7 +115,7 @@ static int run(int argc, char **argv)
 	}
 	const struct command *command = command_find(argc, argv, &used);
 	if (!command) {
-		log_error("there is no command \"%.40s\"; dray --help lists them", argv[1]);
+		tell_unknown(argv[1], argc > 2 ? argv[2] : NULL);
 		return EXIT_USAGE;
 	}
 	if (!command_parse(command, argc - 1 - used, argv + 1 + used, &arguments, &err)) {

@@ -61,7 +61,17 @@ def test_help_has_examples_and_exit_codes(command, tmp_path):
     assert said.startswith(f"Usage: dray {command} [OPTIONS] ")
     assert f"\n  dray {command} " in said.partition("Examples:")[2]
     codes = re.findall(r"^  (\d+|128\+n) ", said.partition("Exit codes:\n")[2], re.MULTILINE)
-    assert codes == [*map(str, range(10)), "70", "128+n"]
+    assert codes == (EXITS[command].split() if command in EXITS else EVERY_EXIT)
+
+
+@pytest.mark.parametrize("words", [["foo"], ["chek", "c.yaml"], ["--json"], []], ids=" ".join)
+def test_half_a_command_is_told_its_other_half(words, tmp_path):
+    dray.run("config", *words, cwd=tmp_path).expect(2).says("dray config check [CONFIG]")
+
+
+@pytest.mark.parametrize("word", ["conf", "configuration", "checks"])
+def test_what_is_no_command_is_told_as_that(word, tmp_path):
+    dray.run(word, "check", "c.yaml", cwd=tmp_path).expect(2).says(f'there is no command "{word}"')
 
 
 def test_manual_is_roff_and_has_every_command_with_every_option(tmp_path):
