@@ -50,6 +50,7 @@ struct command {
 	const char *description;
 	const char *examples;
 	const enum option_id *options; /* ends with OPTION_COUNT */
+	const char *exits;             /* "0|2|6": the exit codes that it may end with */
 	int (*run)(const struct arguments *arguments);
 };
 
@@ -59,10 +60,10 @@ extern const size_t command_count;
 /** The command that argv[1] (and argv[2]) name, or NULL; *used counts the words. */
 const struct command *command_find(int argc, char **argv, int *used);
 
-/** Parse what stands behind the command's name. ERR_INVALID. */
 /** One of those whose first of two words is @word, or NULL. */
 const struct command *command_begun_by(const char *word);
 
+/** Parse what stands behind the command's name. ERR_INVALID. */
 must_check bool command_parse(
 	const struct command *command, int argc, char **argv, struct arguments *arguments, struct error *err);
 

@@ -68,6 +68,10 @@ static const enum option_id delete_options[] = {
 	OPTION_ALL_TAGS, OPTION_DRY_RUN, OPTION_CONFIG, OPTION_HELP, OPTION_COUNT};
 static const enum option_id check_options[] = {OPTION_HELP, OPTION_COUNT};
 
+#define EXITS_OF_RUNS         "0|1|2|3|4|5|6|7|8|9|70|128+n"
+#define EXITS_OF_READERS      "0|2|3|4|6|8|9|70"
+#define EXITS_WITHOUT_CONTACT "0|2|6|70"
+
 const struct command commands[] = {
 	{"sync", "[CONFIG]", 0, 1, "mirror every repository of a configuration",
 		"Reads CONFIG (default: /etc/dray/dray.yaml), lists the tags of its repositories, and brings every\n"
@@ -77,7 +81,7 @@ const struct command commands[] = {
 		"  dray sync /etc/dray/dray.yaml\n"
 		"  dray sync --dry-run mirror.yaml\n"
 		"  dray sync --json mirror.yaml >report.json\n",
-		sync_options, command_sync},
+		sync_options, EXITS_OF_RUNS, command_sync},
 	{"copy", "SOURCE TARGET", 2, 2, "copy an image, a repository, a whole registry or layout",
 		"SOURCE and TARGET are references as docker writes them, or oci:DIR[:NAME]. SOURCE may be REPOSITORY:* "
 		"for\n"
@@ -89,19 +93,19 @@ const struct command commands[] = {
 		"  dray copy 'registry.internal:5000/team/app:*' oci:/srv/air-gap\n"
 		"  dray copy 'registry.internal:5000/team/*' backup.internal:5000/old\n"
 		"  dray copy oci:/srv/air-gap registry.internal:5000/mirror\n",
-		copy_options, command_copy},
+		copy_options, EXITS_OF_RUNS, command_copy},
 	{"tags", "REPOSITORY", 1, 1, "list the tags of a repository",
 		"Prints one tag a line. oci:DIR lists the names in a layout.",
 		"  dray tags docker.io/library/alpine\n"
 		"  dray tags oci:/srv/air-gap\n",
-		tags_options, command_tags},
+		tags_options, EXITS_OF_READERS, command_tags},
 	{"inspect", "REFERENCE", 1, 1, "show what an image is made of",
 		"Prints digest, media type, platform and image ID, and of each layer its compressed size, media type "
 		"and\n"
 		"diff_id. Of an index it shows all entries, and the image of this machine's platform or of --platform.",
 		"  dray inspect docker.io/library/alpine:3.20\n"
 		"  dray inspect --platform linux/arm64 --json oci:/srv/air-gap:docker.io/library/alpine:3.20\n",
-		inspect_options, command_inspect},
+		inspect_options, EXITS_OF_READERS, command_inspect},
 	{"verify", "TARGET", 1, 1, "check that what stands at a target is whole, and repair it",
 		"TARGET is one image, REPOSITORY:* for every tag, HOST/PREFIX/* or HOST/* for every repository that "
 		"the\n"
@@ -115,7 +119,7 @@ const struct command commands[] = {
 		"  dray verify --deep oci:/srv/air-gap\n"
 		"  dray verify 'registry.internal:5000/mirror/*' --config /etc/dray/dray.yaml\n"
 		"  dray verify --deep --repair --config /etc/dray/dray.yaml oci:/srv/air-gap\n",
-		verify_options, command_verify},
+		verify_options, "0|1|2|3|4|6|7|8|9|70|128+n", command_verify},
 	{"retry", "[RUN]", 0, 1, "mirror what failed in a run, and nothing else",
 		"Takes from the state file what failed in the run RUN (default: the last one), and mirrors that alone, "
 		"with\n"
@@ -124,7 +128,7 @@ const struct command commands[] = {
 		"that could not be listed. If nothing failed it says so, and exits with 0. It is a run of its own.",
 		"  dray retry\n"
 		"  dray retry --config mirror.yaml 17\n",
-		retry_options, command_retry},
+		retry_options, EXITS_OF_RUNS, command_retry},
 	{"status", "[RUN]", 0, 1, "show how a run went, or how far it is",
 		"Reads the state file of the configuration, which a run may be writing meanwhile, and contacts "
 		"nothing.\n"
@@ -134,14 +138,14 @@ const struct command commands[] = {
 		"  dray status\n"
 		"  dray status --config mirror.yaml 17\n"
 		"  dray status --json | jq .exit_code\n",
-		status_options, command_status},
+		status_options, EXITS_WITHOUT_CONTACT, command_status},
 	{"explain", "REFERENCE", 1, 1, "show what happened to an image, and when",
 		"Reads the state file of the configuration and tells of every run that copied the image or failed to:\n"
 		"when, how long it took, what was sent for it, and why it failed.\n"
 		"REFERENCE is its name at the source or at a target. Runs that found it unchanged leave no record.",
 		"  dray explain docker.io/library/alpine:3.20\n"
 		"  dray explain --config mirror.yaml registry.internal:5000/mirror/library/alpine:3.20\n",
-		explain_options, command_explain},
+		explain_options, EXITS_WITHOUT_CONTACT, command_explain},
 	{"gc", "oci:DIR", 1, 1, "remove the blobs of a layout that nothing names any more",
 		"Removes from the OCI layout DIR every blob that neither its index.json nor a document reached from "
 		"there\n"
@@ -152,7 +156,7 @@ const struct command commands[] = {
 		"removed.",
 		"  dray gc --dry-run oci:/srv/air-gap\n"
 		"  dray gc --older-than 7d oci:/srv/air-gap\n",
-		gc_options, command_gc},
+		gc_options, "0|2|4|6|7|70", command_gc},
 	{"delete", "REFERENCE...", 1, OPERANDS_MAX, "delete tags, or manifests by digest, from a registry",
 		"REPOSITORY:TAG deletes that tag alone; what it points to, and its other tags, stay. Many registries\n"
 		"do not do that by the protocol; then nothing is deleted, and it is said. REPOSITORY@DIGEST deletes\n"
@@ -160,25 +164,30 @@ const struct command commands[] = {
 		"never deleted. No other command deletes anything at a registry.",
 		"  dray delete registry.internal:5000/app:old registry.internal:5000/app:older\n"
 		"  dray delete --all-tags registry.internal:5000/app@sha256:DIGEST\n",
-		delete_options, command_delete},
+		delete_options, "0|1|2|3|5|6|8|9|70", command_delete},
 	{"config check", "[CONFIG]", 0, 1, "check a configuration, contacting nothing",
 		"Reports every error as FILE:LINE:COLUMN: TEXT, and exits with 2 if there is one.",
-		"  dray config check /etc/dray/dray.yaml\n", check_options, command_config_check},
+		"  dray config check /etc/dray/dray.yaml\n", check_options, EXITS_WITHOUT_CONTACT,
+		command_config_check},
 };
 const size_t command_count = array_count(commands);
 
-static const char exit_codes[] = "  0    every selected image is at its target, or was\n"
-				 "  1    some are, some failed\n"
-				 "  2    wrong usage or configuration; nothing was contacted\n"
-				 "  3    a registry refused the credentials, or there were none\n"
-				 "  4    content at the source is wrong or missing\n"
-				 "  5    the target refuses for good\n"
-				 "  6    trouble here: disk, state file, memory\n"
-				 "  7    another run holds the state file\n"
-				 "  8    network: nothing was reached in time\n"
-				 "  9    refused on security grounds\n"
-				 "  70   an internal check failed; please report it\n"
-				 "  128+n  stopped by signal n\n";
+static const struct {
+	const char *code, *meaning;
+} exits[] = {
+	{"0", "all that was asked for is done; every selected image is at its target, or was"},
+	{"1", "some of it is done, some failed"},
+	{"2", "wrong usage or configuration; nothing was contacted"},
+	{"3", "a registry refused the credentials, or there were none"},
+	{"4", "content at the source is wrong or missing"},
+	{"5", "the target refuses for good"},
+	{"6", "trouble here: disk, state file, memory"},
+	{"7", "another run holds the state file, or writes into the layout"},
+	{"8", "network: nothing was reached in time"},
+	{"9", "refused on security grounds"},
+	{"70", "an internal check failed; please report it"},
+	{"128+n", "stopped by signal n"},
+};
 
 /* Is @word the first of its two? */
 static bool begins(const struct command *command, const char *word)
@@ -335,7 +344,10 @@ void command_print_help(const struct command *command)
 		command->summary, command->description);
 	for (const enum option_id *id = command->options; *id != OPTION_COUNT; id++)
 		printf("  %-32s %s\n", option_left(&options[*id], left), options[*id].help);
-	printf("\nExamples:\n%s\nExit codes:\n%s", command->examples, exit_codes);
+	printf("\nExamples:\n%s\nExit codes:\n", command->examples);
+	for (size_t i = 0; i < array_count(exits); i++)
+		if (find_word(command->exits, exits[i].code) >= 0)
+			printf("  %-6s %s\n", exits[i].code, exits[i].meaning);
 }
 
 void command_print_overview(FILE *out)
@@ -383,7 +395,8 @@ void command_print_manual(void)
 		print_roff(command->examples);
 		printf(".fi\n");
 	}
-	printf(".SH EXIT STATUS\n.nf\n");
-	print_roff(exit_codes);
-	printf(".fi\n.SH FILES\n.TP\n/etc/dray/dray.yaml\nThe configuration of dray sync without an operand.\n");
+	printf(".SH EXIT STATUS\n");
+	for (size_t i = 0; i < array_count(exits); i++)
+		printf(".TP\n%s\n%s\n", exits[i].code, exits[i].meaning);
+	printf(".SH FILES\n.TP\n/etc/dray/dray.yaml\nThe configuration of dray sync without an operand.\n");
 }

@@ -14,6 +14,9 @@ OPTIONS = {"sync": {"--dry-run", "--grace", "--json", "--quiet", "--verbose"},
            "verify": {"--deep", "--repair", "--config", "--grace", "--json", "--quiet", "--verbose"},
            "retry": {"--config", "--dry-run", "--grace", "--json", "--quiet", "--verbose"},
            "gc": {"--older-than", "--dry-run", "--json"}, "delete": {"--all-tags", "--config", "--dry-run"}}
+EVERY_EXIT = [*map(str, range(10)), "70", "128+n"]
+EXITS = {"tags": "0 2 3 4 6 8 9 70", "inspect": "0 2 3 4 6 8 9 70", "verify": "0 1 2 3 4 6 7 8 9 70 128+n", "gc": "0 2 4 6 7 70",
+         "delete": "0 1 2 3 5 6 8 9 70", **dict.fromkeys(("status", "explain", "config check"), "0 2 6 70")}
 COMMANDS = sorted(OPTIONS)
 _OPTION = re.compile(r"^  (?:(-\w), |    )(--[\w-]+)(?: (\S+))? ", re.MULTILINE)
 
