@@ -243,9 +243,11 @@ void view_summary(const struct view *view, const struct report *report)
 	if (report->left_out.referrers > 0)
 		fprintf(out, ", %ld referrers left out", (long)report->left_out.referrers);
 	fprintf(out, "; %s\n", str_format_duration(report->duration_ms, duration));
-	if (report->stopped_by)
+	if (report->stopped_by && report->has_rest)
 		fprintf(out, "stopped by signal %d; what is finished stays, run it again for the rest\n",
 			report->stopped_by);
+	else if (report->stopped_by && report->failure_count == 0)
+		fprintf(out, "stopped by signal %d, when all was done\n", report->stopped_by);
 	else if (report->failure_count > 0)
 		fprintf(out, "run it again to try what failed; what is there is not sent again\n");
 }

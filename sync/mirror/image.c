@@ -165,8 +165,11 @@ void image_copy(struct image *image)
 {
 	copy(image);
 	group_wait(&image->looks);
-	if (image->job->what.referrers == CONFIG_REFERRERS_ALWAYS && any_unchanged(image) && !image->run->dry_run &&
-		!run_is_stopping(image->run))
+	if (image->job->what.referrers != CONFIG_REFERRERS_ALWAYS || !any_unchanged(image) || image->run->dry_run)
+		return;
+	if (run_is_stopping(image->run))
+		image->run->report.has_rest = true;
+	else
 		look_for_referrers(image);
 }
 
@@ -288,6 +291,7 @@ static void conclude(struct image *image)
 	for (size_t i = 0; i < image->target_count; i++)
 		if (!image->gone && !was_stopped(&image->targets[i]))
 			record(image, &image->targets[i]);
+	report->has_rest |= any_stopped(image);
 	/* What had failed at one target before the others were stopped has failed. */
 	if (any_stopped(image) && report->failure_count == first_failure) {
 		report->images.stopped++;

@@ -52,6 +52,7 @@ struct report {
 	bool dry_run;
 	bool verifies;  /* it looked at what is there, and copied only to repair that */
 	int stopped_by; /* the signal, or 0 */
+	bool has_rest;  /* something that was selected, or would have been, was not done since the run was stopped */
 	struct {
 		int64_t total, copied, unchanged, failed;
 		int64_t pending;   /* a dry run would copy them */

@@ -24,8 +24,10 @@ static char *name_of(const struct job *job)
 static void list_failed(struct job *job, struct error *err)
 {
 	auto_free char *name = name_of(job);
-	if (err->kind == ERR_CANCELED)
+	if (err->kind == ERR_CANCELED) {
+		job->run->report.has_rest = true;
 		return;
+	}
 	error_wrap(err, "%s", name);
 	job->run->report.unlisted++;
 	log_error("%s", err->text);

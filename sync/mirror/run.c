@@ -339,8 +339,10 @@ static void run_jobs(struct run *run)
 	struct error err;
 	run->listing = true;
 	for (size_t i = 0; i < run->job_count; i++)
-		if (!group_spawn(&run->repositories, repository_task, &run->jobs[i], &err))
+		if (!group_spawn(&run->repositories, repository_task, &run->jobs[i], &err)) {
+			run->report.has_rest = true;
 			break;
+		}
 	group_wait(&run->repositories);
 	run->listing = false;
 	group_wait(&run->images);

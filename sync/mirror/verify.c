@@ -434,6 +434,7 @@ static void conclude(struct look *look, bool repaired)
 	report->images.total++;
 	image->run->images_done++;
 	if (was_stopped(look)) {
+		report->has_rest = true;
 		report->images.stopped++;
 		return;
 	}

@@ -67,6 +67,7 @@ def test_what_is_nearly_done_is_finished_and_nothing_else_begun(number, scene):
     assert report["images"]["copied"] == 1 and report["images"]["failed"] == 0
     assert scene.target.tags(scene.repo) == {"1": scene.first.digest}
     assert not scene.asked_for(scene.second)
+    assert "run it again for the rest" in (scene.directory / "log").read_text()
     report = dray.sync(scene.config).expect(0).report
     assert report["images"]["unchanged"] == 1 and report["images"]["copied"] == 1
 
@@ -84,6 +85,18 @@ def test_what_is_not_done_within_the_grace_is_cut(number, scene):
     told.says(f"exit {128 + number}")
     scene.hold.release.set()
     assert dray.sync(scene.config).expect(0).report["images"]["copied"] == 2
+
+
+def test_a_stop_when_the_last_is_under_way_leaves_no_rest(scene):
+    with open(scene.directory / "log", "wb") as log:
+        process = dray.start("copy", f"{scene.proxy.address}/{scene.repo}:1", f"{scene.target.address}/{scene.repo}:1",
+                             cwd=scene.directory, stderr=log)
+    assert scene.hold.reached.wait(60)
+    scene.heard(process, signal.SIGTERM)
+    scene.hold.release.set()
+    result = dray.finish(process).expect(143).says("stopped by signal 15, when all was done")
+    assert "run it again" not in result.stdout
+    assert scene.target.tags(scene.repo) == {"1": scene.first.digest}
 
 
 def test_a_second_signal_does_not_wait_for_the_grace(scene):
