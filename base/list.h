@@ -23,13 +23,13 @@ static inline bool list_is_empty(const struct list *head)
 	return head->next == head;
 }
 
-/** Put @item at the end of @head. It must be in no list. */
 /** Exactly one item? */
 static inline bool list_has_one(const struct list *head)
 {
 	return head->next != head && head->next == head->prev;
 }
 
+/** Put @item at the end of @head. It must be in no list. */
 static inline void list_append(struct list *head, struct list *item)
 {
 	item->prev = head->prev;

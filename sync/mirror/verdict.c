@@ -82,8 +82,7 @@ static bool feed(struct transfer *transfer, struct verify_job *job, struct error
 	}
 }
 
-/* By halves of the ring, while the source fills the other half: a worker for each chunk would cost twice the wake-ups.
- */
+/* By halves of the ring, while the source fills the other half. */
 static bool read_all(struct transfer *transfer, struct verifier *verifier, struct error *err)
 {
 	struct verify_job job = {.verifier = verifier};
