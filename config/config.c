@@ -9,7 +9,6 @@
 #include "config/location.h"
 #include "config/selection.h"
 #include "config/tree.h"
-#include "oci/digest.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -43,7 +42,6 @@ static char *folder_of(const char *path)
 
 static void build(const char *folder, const struct buf *bytes, struct config *config, struct problems *problems)
 {
-	config->hash = memory_text(digest_of(DIGEST_SHA256, buf_peek(bytes), bytes->length).text);
 	auto_node struct node *root = tree_read(buf_peek(bytes), bytes->length, problems);
 	if (!root)
 		return;
@@ -177,7 +175,6 @@ void config_free(struct config *config)
 	free(config->registries);
 	free(config->repositories);
 	free(config->path);
-	free(config->hash);
 	free(config->state_file);
 	free(config->staging_directory);
 	free(config->auth_file);

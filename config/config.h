@@ -83,7 +83,6 @@ struct config_repository {
 
 struct config {
 	char *path;                  /* of the file */
-	char *hash;                  /* "sha256:..." of its bytes */
 	char *state_file;            /* absolute, or NULL: none */
 	char *staging_directory;     /* likewise */
 	int64_t staging_limit_bytes; /* what may lie there */

@@ -60,4 +60,8 @@ static const char attempts[] = "ALTER TABLE job ADD COLUMN attempts INTEGER NOT 
 			       "CREATE INDEX job_of_target ON job (target, run);"
 			       "PRAGMA user_version = 2;";
 
-const char *const schema_steps[SCHEMA_VERSION] = {tables, attempts};
+/* Nobody ever asked for it. */
+static const char no_config_hash[] = "ALTER TABLE run DROP COLUMN config_hash;"
+				     "PRAGMA user_version = 3;";
+
+const char *const schema_steps[SCHEMA_VERSION] = {tables, attempts, no_config_hash};

@@ -9,7 +9,7 @@
 #define SCHEMA_APPLICATION_ID 0x64726179
 
 /* PRAGMA user_version of a file that has all steps behind it. */
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 
 extern const char *const schema_steps[SCHEMA_VERSION];
 

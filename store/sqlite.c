@@ -33,7 +33,7 @@
 static const char *const statements[OPERATION_KIND_COUNT] = {
 	[OPERATION_RUN_FORGET_OLD] =
 		"DELETE FROM run WHERE id <= (SELECT id FROM run ORDER BY id DESC LIMIT 1 OFFSET ?1)",
-	[OPERATION_RUN_BEGIN] = "INSERT INTO run (config_hash, started_ms) VALUES (?1, ?2) RETURNING id",
+	[OPERATION_RUN_BEGIN] = "INSERT INTO run (started_ms) VALUES (?1) RETURNING id",
 	[OPERATION_RUN_END] =
 		"UPDATE run SET finished_ms = ?2, exit_code = ?3, images = ?4, copied = ?5, unchanged = ?6,"
 		" failed = ?7, downloaded_bytes = ?8, uploaded_bytes = ?9 WHERE id = ?1",

@@ -144,13 +144,12 @@ static void forget(struct store *store, enum operation_kind kind, int64_t bound)
 	queue_add(&store->queue, operation);
 }
 
-void store_run_begin(struct store *store, const char *config_hash)
+void store_run_begin(struct store *store)
 {
 	if (!store->queue.database)
 		return;
 	abandon(store->begin);
 	struct operation *begin = operation_new(OPERATION_RUN_BEGIN);
-	operation_add_text(begin, config_hash);
 	operation_add_number(begin, wall_clock_ms());
 	begin->is_waited = true;
 	store->begin = begin;

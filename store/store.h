@@ -41,7 +41,7 @@ struct run_totals {
 void store_keep_runs(struct store *store, int64_t count);
 
 /** Record the beginning: what is recorded from now on is of this run. Hints and proofs older than 180 days go. */
-void store_run_begin(struct store *store, const char *config_hash);
+void store_run_begin(struct store *store);
 
 /** The name of the run that was begun last: "" without a file, else text such as "17". Once for each. Waits. */
 must_check bool store_run_id(struct store *store, char run_id[24], struct error *err);

@@ -391,7 +391,7 @@ void run_execute(struct run *run)
 	report->started_ms = wall_clock_ms();
 	/* Not waited for: the first request need not come after the syncs of a disk. */
 	if (run_is_recorded(run))
-		store_run_begin(run->store, run->config ? run->config->hash : "");
+		store_run_begin(run->store);
 	run_jobs(run);
 	if (!store_run_id(run->store, report->run_id, &err))
 		log_warning("%s: this run is not recorded", err.text);

@@ -159,7 +159,7 @@ static void a_new_file_is_marked_as_ours(void **state)
 	(void)state;
 	expect_opened();
 	expect_in_file("PRAGMA application_id", "1685217657");
-	expect_in_file("PRAGMA user_version", "2");
+	expect_in_file("PRAGMA user_version", "3");
 	expect_in_file("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE '%STRICT%'", "0");
 }
 
@@ -502,14 +502,20 @@ static void a_file_that_is_not_ours_is_left_alone(void **state)
 	expect_refused(ERR_INVALID, "not a state file of dray");
 }
 
+static void set_version(int version)
+{
+	auto_free char *statement = memory_format("PRAGMA user_version = %d", version);
+	execute(path, statement);
+}
+
 /* covers: T-65 */
 static void a_newer_version_is_refused(void **state)
 {
 	(void)state;
 	in_real_loop(record_one_location, NULL);
-	execute(path, "PRAGMA user_version = 3");
+	set_version(SCHEMA_VERSION + 1);
 	expect_refused(ERR_INVALID, "newer dray");
-	execute(path, "PRAGMA user_version = 2");
+	set_version(SCHEMA_VERSION);
 	expect_opened();
 	expect_in_file("SELECT count(*) FROM location", "1");
 }
@@ -540,6 +546,8 @@ static void a_file_of_an_older_version_is_brought_up_to_date(void **state)
 		expect_opened();
 		expect_in_file("SELECT count(*) FROM location", "1");
 		expect_in_file("SELECT outcome || attempts || bytes FROM job", "failed10");
+		expect_in_file("SELECT count(*) FROM pragma_table_info('run') WHERE name = 'config_hash'", "0");
+		expect_in_file("SELECT started_ms FROM run", "1");
 		auto_free char *newest = memory_format("%d", SCHEMA_VERSION);
 		expect_in_file("PRAGMA user_version", newest);
 		unlink(path);
