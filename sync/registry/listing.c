@@ -45,7 +45,7 @@ struct listing {
 	json_t *document; /* of the current page: its texts */
 	char **names;
 	size_t count;
-	uint64_t *seen; /* hashes, each at its own place */
+	uint64_t *seen; /* hashes, each at its own place; NULL: there was no page before this one */
 };
 
 static char *start_url(const struct listing *listing)
@@ -65,7 +65,6 @@ struct listing *listing_new(
 	listing->scope = scope;
 	listing->page_size = PAGE_SIZE;
 	listing->url = start_url(listing);
-	listing->seen = memory_new(SEEN_NAMES, sizeof *listing->seen);
 	return listing;
 }
 
@@ -203,6 +202,17 @@ static bool note_name(struct listing *listing, const char *name)
 	return fresh;
 }
 
+/* Most listings are one page, and need no memory of it. */
+static void remember_first_page(struct listing *listing)
+{
+	size_t i;
+	json_t *name;
+	listing->seen = memory_new(SEEN_NAMES, sizeof *listing->seen);
+	json_array_foreach(json_object_get(listing->document, listing->kind->key), i, name)
+		if (json_is_string(name))
+			note_name(listing, json_string_value(name));
+}
+
 /* ERR-13: a page for humans, from a portal or a login, is none of ours. */
 static bool parse_page(struct listing *listing, const struct reply *reply, json_t **names, struct error *err)
 {
@@ -235,7 +245,7 @@ static bool read_page(
 	for (size_t i = 0; i < *listed; i++) {
 		const char *name = json_string_value(json_array_get(names, i));
 		bool is_name = name && listing->kind->is_name(name);
-		bool is_new = name && note_name(listing, name);
+		bool is_new = name && (!listing->seen || note_name(listing, name));
 		*fresh |= is_new;
 		listing->skipped += name && !is_name;
 		if (is_name && is_new)
@@ -306,6 +316,8 @@ static bool next_page(struct listing *listing, struct error *err)
 	auto_reply struct reply reply = {0};
 	size_t listed;
 	bool fresh;
+	if (listing->document && !listing->seen)
+		remember_first_page(listing);
 	if (!fetch(listing, &reply, err))
 		return false;
 	if (!read_page(listing, &reply, &listed, &fresh, err) || !find_next(listing, &reply, listed, fresh, err))
