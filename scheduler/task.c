@@ -13,7 +13,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #if __has_include(<valgrind/valgrind.h>)
@@ -45,7 +44,6 @@ struct fiber {
 	unsigned char *mapping; /* a guard page, then the stack */
 	size_t mapping_bytes;
 	bool entered;
-	ucontext_t start;
 	sigjmp_buf resume;
 	struct task *task; /* whom it runs */
 	void *fake_stack, *tsan;
@@ -122,17 +120,10 @@ static struct fiber *fiber_new(void)
 		NULL, fiber->mapping_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (fiber->mapping == MAP_FAILED || mprotect(fiber->mapping, page, PROT_NONE) != 0)
 		memory_exhausted();
-	unsigned char *stack = fiber->mapping + page;
-	fiber->valgrind_id = VALGRIND_STACK_REGISTER(stack, stack + TASK_STACK_BYTES);
+	fiber->valgrind_id = VALGRIND_STACK_REGISTER(fiber->mapping + page, fiber->mapping + fiber->mapping_bytes);
 #ifdef __SANITIZE_THREAD__
 	fiber->tsan = __tsan_create_fiber(0);
 #endif
-	getcontext(&fiber->start);
-	fiber->start.uc_stack.ss_sp = stack;
-	fiber->start.uc_stack.ss_size = TASK_STACK_BYTES;
-	fiber->start.uc_link = NULL;
-	uintptr_t self = (uintptr_t)fiber;
-	makecontext(&fiber->start, (void (*)(void))fiber_main, 2, (unsigned)(self >> 32), (unsigned)self);
 	return fiber;
 }
 
@@ -177,16 +168,32 @@ void task_release_fibers(struct loop *loop)
 	loop->idle_fiber_count = 0;
 }
 
+static unsigned char *stack_of(const struct fiber *fiber)
+{
+	return fiber->mapping + fiber->mapping_bytes - TASK_STACK_BYTES;
+}
+
+/* Does not return: control comes back to loop->home. */
+static void begin_fiber(ucontext_t *start, struct fiber *fiber)
+{
+	uintptr_t self = (uintptr_t)fiber;
+	getcontext(start);
+	start->uc_stack.ss_sp = stack_of(fiber);
+	start->uc_stack.ss_size = TASK_STACK_BYTES;
+	start->uc_link = NULL;
+	makecontext(start, (void (*)(void))fiber_main, 2, (unsigned)(self >> 32), (unsigned)self);
+	fiber->entered = true;
+	setcontext(start);
+}
+
 static __attribute__((noinline)) void enter_fiber(struct loop *loop, struct fiber *fiber)
 {
 	loop->home_tsan = tsan_self();
 	if (sigsetjmp(loop->home, 0) == 0) {
-		unsigned char *stack = fiber->mapping + fiber->mapping_bytes - TASK_STACK_BYTES;
-		announce_switch(&loop->home_fake_stack, stack, TASK_STACK_BYTES, fiber->tsan);
+		announce_switch(&loop->home_fake_stack, stack_of(fiber), TASK_STACK_BYTES, fiber->tsan);
 		if (fiber->entered)
 			siglongjmp(fiber->resume, 1);
-		fiber->entered = true;
-		setcontext(&fiber->start);
+		begin_fiber(&loop->start, fiber);
 	}
 	announce_arrival(loop->home_fake_stack, NULL, NULL);
 }
