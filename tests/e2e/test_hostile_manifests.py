@@ -2,7 +2,6 @@
 error of class 4, in bounded time and memory.
 """
 import json
-import sys
 import time
 
 import pytest
@@ -11,9 +10,6 @@ from support import dray, images, scripted, shapes
 
 MIB = 1 << 20
 MOST = 2**63 - 1
-# Runs the command behind it, and writes the peak of its memory in KiB into a file.
-MEASURE = ("import resource, subprocess, sys; code = subprocess.run(sys.argv[2:]).returncode; "
-           "open(sys.argv[1], 'w').write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)); sys.exit(code)")
 
 
 @pytest.fixture
@@ -27,14 +23,8 @@ def copy(source, target, repo, directory, *options, prefix=(), seconds=60, tag="
                     cwd=directory, prefix=prefix, seconds=seconds)
 
 
-def measured(directory, *arguments):
-    """(result, peak of memory in MiB) of a copy. What the sanitizer keeps of freed memory is left out as far as it goes."""
-    peak = directory / "peak"
-    source, target, repo = arguments
-    result = dray.run("copy", "--json", f"{source.address}/{repo}:1", f"{target.address}/{repo}:1", cwd=directory,
-                      prefix=(sys.executable, "-c", MEASURE, peak),
-                      env={"ASAN_OPTIONS": "exitcode=99:quarantine_size_mb=1:malloc_context_size=1", "LSAN_OPTIONS": "exitcode=99"})
-    return result, int(peak.read_text()) // 1024
+def measured(directory, source, target, repo):
+    return dray.run_measured("copy", "--json", f"{source.address}/{repo}:1", f"{target.address}/{repo}:1", cwd=directory)
 
 
 def refused(result, *kinds):

@@ -4,6 +4,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
 
 from . import canary
 from .processes import _die_with_parent
@@ -26,6 +27,9 @@ _SANITIZERS = {"ASAN_OPTIONS": "exitcode=99", "LSAN_OPTIONS": "exitcode=99",
 _KEPT = ("PATH", "TMPDIR")
 _TALKERS = ("sync", "copy", "retry", "verify")
 SLOWER = 10 if VALGRIND else 1
+# Runs the command behind it, and writes the peak of its memory in KiB into a file.
+_MEASURE = ("import resource, subprocess, sys; code = subprocess.run(sys.argv[2:]).returncode; "
+            "open(sys.argv[1], 'w').write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)); sys.exit(code)")
 
 
 class Result:
@@ -111,6 +115,14 @@ def finish(process, seconds=60):
 
 def run(*arguments, seconds=60, **more):
     return finish(start(*arguments, **more), seconds)
+
+
+def run_measured(*arguments, cwd, **more):
+    """(result, peak of memory in MiB). What a sanitizer keeps of freed memory is left out as far as it goes."""
+    peak = pathlib.Path(cwd) / "peak"
+    options = {**_SANITIZERS, "ASAN_OPTIONS": "exitcode=99:quarantine_size_mb=1:malloc_context_size=1"}
+    result = run(*arguments, cwd=cwd, prefix=(sys.executable, "-c", _MEASURE, peak), env=options, **more)
+    return result, int(peak.read_text()) // 1024
 
 
 def sync(config, *arguments, **more):
