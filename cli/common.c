@@ -13,7 +13,7 @@ void common_tell_errors(struct config_errors *errors, const struct error *err)
 	config_errors_release(errors);
 }
 
-bool common_load(const char *path, struct config **config)
+static bool load(const char *path, struct config **config)
 {
 	struct config_errors errors = {0};
 	struct error err;
@@ -23,11 +23,22 @@ bool common_load(const char *path, struct config **config)
 	return false;
 }
 
+bool common_load(const char *path, struct config **config)
+{
+	if (!load(path, config))
+		return false;
+	if ((*config)->repository_count > 0)
+		return true;
+	log_error("%s: \"repos\" is missing: it says nothing that is to be mirrored", path);
+	config_free(*config);
+	return false;
+}
+
 bool common_config(const struct arguments *arguments, struct config **config)
 {
 	const char *path = argument_of(arguments, OPTION_CONFIG);
 	*config = NULL;
-	return !path || common_load(path, config);
+	return !path || load(path, config);
 }
 
 int common_fail(enum side side, const struct error *err)

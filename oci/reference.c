@@ -148,6 +148,8 @@ static const char *broken_rule(const struct reference *reference)
 {
 	if (str_is(reference->domain, "https:") || str_is(reference->domain, "http:"))
 		return "it begins with its host, without http:// or https://";
+	if (*reference->repository == '/' || str_is(reference->domain, ".") || str_is(reference->domain, ".."))
+		return "that is a path; a layout is written oci:DIR";
 	if (!reference_is_domain(reference->domain))
 		return "what stands before the first / is not a host, host:port or [IPv6]:port";
 	if (reference->tag && !reference_is_tag(reference->tag))

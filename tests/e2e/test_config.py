@@ -101,6 +101,16 @@ def test_merge_lets_two_sources_share_a_target(source, target, repo, tmp_path):
     assert target.manifests(repo) == {first.digest, second.digest}
 
 
+def test_without_repos_it_serves_the_commands_that_name_what_they_do(source, target, repo, tmp_path):
+    image = images.Image([images.Layer(repo)])
+    images.push(source, repo, "1", image)
+    path = write(tmp_path / "registries.yaml", f"version: 1\nregistries:\n  {source.address}: {{blob-slots: 1}}\n")
+    dray.run("copy", "--config", path, f"{source.address}/{repo}:1", f"{target.address}/{repo}:1", cwd=tmp_path).expect(0)
+    dray.run("tags", "--config", path, f"{source.address}/{repo}", cwd=tmp_path).expect(0)
+    for command in (["sync", path], ["config", "check", path], ["explain", "--config", path, f"{target.address}/{repo}:1"]):
+        dray.run(*command, cwd=tmp_path).expect(2).says("registries.yaml", "repos")
+
+
 def test_nobody_is_contacted(source, repo, tmp_path):
     before = source.log()
     path = write(tmp_path / "bad.yaml", f"version: 1\nrepos:\n  - source: {source.address}/{repo}\n"

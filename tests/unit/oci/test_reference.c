@@ -69,7 +69,7 @@ static void bad_references_are_refused_with_the_rule(void **state)
 		{"", "repository"},
 		{"docker://", "repository"},
 		{"r.io/", "repository"},
-		{"/a", "repository"},
+		{"/a", "a layout is written oci:DIR"},
 		{"a//b", "repository"},
 		{"a/", "repository"},
 		{"Alpine", "upper case"},
@@ -105,6 +105,9 @@ static void bad_references_are_refused_with_the_rule(void **state)
 		{"[fe80::1%eth0]/a", "host"},
 		{"[:::]:5000/a", "host"},
 		{"https://r.io/a", "without http:// or https://"},
+		{"/srv/layout", "a layout is written oci:DIR"},
+		{"./layout", "a layout is written oci:DIR"},
+		{"../layout:1", "a layout is written oci:DIR"},
 		{"a\r\nb", "repository"},
 		{"a\033[2J", "repository"},
 	};
