@@ -50,8 +50,9 @@ struct operation {
 
 	/* What the queue knows. */
 	int failures;
-	bool is_waited;    /* by a task, for the answer; it frees the operation ... */
+	bool is_waited;    /* a task will want the answer; it frees the operation ... */
 	bool is_abandoned; /* ... unless it was cancelled meanwhile */
+	bool is_urgent;    /* it waits */
 	struct latch answered;
 };
 

@@ -110,7 +110,7 @@ static bool is_due(const struct queue *queue)
 	if (queue->closing || loop_now_ms() >= queue->due_ms)
 		return true;
 	list_for_each (node, &queue->operations)
-		if (list_item(node, struct operation, node)->is_waited)
+		if (list_item(node, struct operation, node)->is_urgent)
 			return true;
 	return false;
 }
@@ -170,6 +170,8 @@ void queue_add(struct queue *queue, struct operation *operation)
 bool queue_await(struct queue *queue, struct operation *operation, char **answer, struct error *err)
 {
 	struct error canceled;
+	operation->is_urgent = true;
+	waitqueue_wake_one(&queue->work);
 	if (!latch_wait(&operation->answered, &canceled) && !operation->answered.open) {
 		operation->is_abandoned = true;
 		return error_set(err, canceled.kind, "%s", canceled.text);

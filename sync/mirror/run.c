@@ -393,13 +393,14 @@ void run_execute(struct run *run)
 	if (run_is_recorded(run))
 		store_run_begin(run->store);
 	run_jobs(run);
-	if (!store_run_id(run->store, report->run_id, &err))
-		log_warning("%s: this run is not recorded", err.text);
 	gather_notices(run);
 	report->finished_ms = wall_clock_ms();
 	report->duration_ms = loop_now_ms() - start;
+	/* Before the number is asked for: the beginning and the end of a short run are one commit. */
 	if (run_is_recorded(run))
 		record_end(run);
+	if (!store_run_id(run->store, report->run_id, &err))
+		log_warning("%s: this run is not recorded", err.text);
 }
 
 static void cut(void *argument)

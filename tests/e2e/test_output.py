@@ -167,7 +167,7 @@ def test_a_look_while_a_run_is_at_work(source, target, repo, image, tmp_path):
     assert hold.reached.wait(30)
     wait_for((layout / "blobs/sha256" / later.layers[0].digest[7:]).exists, "the first layer")
     there = {path.name for path in layout.rglob("blobs/*/*")}
-    dray.run("status", "--config", config, cwd=tmp_path).expect(0).says("running now")
+    wait_for(lambda: "running now" in dray.run("status", "--config", config, cwd=tmp_path).expect(0).stdout, "run 2 in the state")
     dray.run("explain", "--config", config, f"{slow.address}/{repo}:1", cwd=tmp_path).expect(0).says(image.digest)
     dray.run("verify", "--deep", f"oci:{layout}", cwd=tmp_path).expect(0).says("1 sound")
     dray.run("gc", "--older-than", "0s", f"oci:{layout}", cwd=tmp_path).expect(7)

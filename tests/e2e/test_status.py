@@ -75,6 +75,7 @@ def test_status_can_be_asked_while_a_run_goes_on_and_after_it_was_killed(source,
     config = configure(tmp_path, repo, slow, target)
     run = dray.start("sync", config, cwd=tmp_path)
     assert hold.reached.wait(20)
+    wait_for(lambda: status(config).code == 0, "the run in the state, which comes within a quarter of a second")
     told = json.loads(status(config, "--json").expect(0).stdout)
     assert told["running"] and told["finished"] is None and told["exit_code"] is None
     status(config).says("running now", f"pid {run.pid}" if not dray.VALGRIND else "pid")

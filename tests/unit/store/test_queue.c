@@ -112,6 +112,31 @@ static void the_last_record_does_not_wait_for_another(void **state)
 	loop_free(loop);
 }
 
+static void run_shortly(void *argument)
+{
+	struct store *store = open_store();
+	size_t before = database_commit_count(store_database(store));
+	char run_id[24];
+	struct error err;
+	(void)argument;
+	store_run_begin(store);
+	assert_true(task_sleep(100, &err));
+	store_run_end(store, &(struct run_totals){0}, 0);
+	assert_true(store_run_id(store, run_id, &err));
+	assert_string_equal(run_id, "1");
+	assert_int_equal(database_commit_count(store_database(store)), before + 1);
+	close_store(store);
+}
+
+static void the_beginning_and_the_end_of_a_short_run_are_one_commit(void **state)
+{
+	(void)state;
+	struct loop *loop = loop_new_virtual(1);
+	loop_run(loop, run_shortly, NULL);
+	loop_free(loop);
+	expect_in_file("SELECT count(*) FROM run WHERE finished_ms IS NOT NULL", "1");
+}
+
 static void ask_in_vain(void *argument)
 {
 	struct store *store = argument;
@@ -380,6 +405,7 @@ int main(void)
 		store_test(a_thousand_records_cost_a_few_commits),
 		store_test(records_gather_while_questions_about_others_are_answered),
 		store_test(the_last_record_does_not_wait_for_another),
+		store_test(the_beginning_and_the_end_of_a_short_run_are_one_commit),
 		store_test(what_is_queued_is_recorded_at_the_close),
 		store_test(a_canceled_question_does_no_harm),
 		store_test(a_run_that_was_stopped_is_recorded),
