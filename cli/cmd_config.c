@@ -6,7 +6,7 @@ int command_config_check(const struct arguments *arguments)
 {
 	const char *path = arguments->operand_count > 0 ? arguments->operands[0] : "/etc/dray/dray.yaml";
 	struct config *config;
-	if (!common_load(path, &config))
+	if (!common_load(path, CONFIG_TO_MIRROR, &config))
 		return EXIT_USAGE;
 	size_t targets = 0;
 	for (size_t i = 0; i < config->repository_count; i++)

@@ -10,7 +10,7 @@ int command_sync(const struct arguments *arguments)
 {
 	const char *path = arguments->operand_count > 0 ? arguments->operands[0] : "/etc/dray/dray.yaml";
 	struct config *config;
-	if (!common_load(path, &config))
+	if (!common_load(path, CONFIG_TO_MIRROR, &config))
 		return EXIT_USAGE;
 	struct session session = {
 		.arguments = arguments,

@@ -102,8 +102,8 @@ must_check bool common_config(const struct arguments *arguments, struct config *
 /** Print what config_load() found, a line each, and release it. */
 void common_tell_errors(struct config_errors *errors, const struct error *err);
 
-/** Read the configuration at @path, whose `repos` are wanted. False: every error has been printed. */
-must_check bool common_load(const char *path, struct config **config);
+/** Read the configuration at @path. False: every error has been printed. */
+must_check bool common_load(const char *path, enum config_use use, struct config **config);
 
 /** Print "error: TEXT" and give the exit code of that error. */
 int common_fail(enum side side, const struct error *err);

@@ -13,24 +13,13 @@ void common_tell_errors(struct config_errors *errors, const struct error *err)
 	config_errors_release(errors);
 }
 
-static bool load(const char *path, struct config **config)
+bool common_load(const char *path, enum config_use use, struct config **config)
 {
 	struct config_errors errors = {0};
 	struct error err;
-	if (config_load(path, config, &errors, &err))
+	if (config_load(path, use, config, &errors, &err))
 		return true;
 	common_tell_errors(&errors, &err);
-	return false;
-}
-
-bool common_load(const char *path, struct config **config)
-{
-	if (!load(path, config))
-		return false;
-	if ((*config)->repository_count > 0)
-		return true;
-	log_error("%s: \"repos\" is missing: it says nothing that is to be mirrored", path);
-	config_free(*config);
 	return false;
 }
 
@@ -38,7 +27,7 @@ bool common_config(const struct arguments *arguments, struct config **config)
 {
 	const char *path = argument_of(arguments, OPTION_CONFIG);
 	*config = NULL;
-	return !path || load(path, config);
+	return !path || common_load(path, CONFIG_FOR_SETTINGS, config);
 }
 
 int common_fail(enum side side, const struct error *err)

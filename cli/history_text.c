@@ -23,7 +23,7 @@ static const char *config_path(const struct arguments *arguments)
 bool history_config(const struct arguments *arguments, struct config **config)
 {
 	const char *path = config_path(arguments);
-	if (!common_load(path, config))
+	if (!common_load(path, CONFIG_TO_MIRROR, config))
 		return false;
 	if ((*config)->state_file)
 		return true;

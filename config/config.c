@@ -40,12 +40,15 @@ static char *folder_of(const char *path)
 	return folder;
 }
 
-static void build(const char *folder, const struct buf *bytes, struct config *config, struct problems *problems)
+static void build(const char *folder, enum config_use use, const struct buf *bytes, struct config *config,
+	struct problems *problems)
 {
 	auto_node struct node *root = tree_read(buf_peek(bytes), bytes->length, problems);
 	if (!root)
 		return;
 	check_tree(root, problems);
+	if (use == CONFIG_TO_MIRROR && !root->bad && !node_get(root, "repos"))
+		problems_add(problems, root->place, "\"repos\" is missing");
 	if (!root->bad)
 		assemble_config(root, folder, config, problems);
 }
@@ -108,7 +111,8 @@ bool config_state_file(const char *path, char **state_file, struct config_errors
 	return true;
 }
 
-bool config_load(const char *path, struct config **config, struct config_errors *errors, struct error *err)
+bool config_load(
+	const char *path, enum config_use use, struct config **config, struct config_errors *errors, struct error *err)
 {
 	auto_problems struct problems problems = {0};
 	auto_free char *folder = NULL;
@@ -117,7 +121,7 @@ bool config_load(const char *path, struct config **config, struct config_errors 
 		return false;
 	auto_config struct config *fresh = memory_new(1, sizeof *fresh);
 	fresh->path = memory_text(path);
-	build(folder, &bytes, fresh, &problems);
+	build(folder, use, &bytes, fresh, &problems);
 	if (problems.count > 0)
 		return fail(&problems, ERR_INVALID, path, errors, err);
 	fresh->shows_password = fresh->has_password && others_may_read(path);

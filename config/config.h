@@ -105,13 +105,19 @@ struct config_errors {
 	size_t count;
 };
 
+enum config_use {
+	CONFIG_TO_MIRROR,    /* what its `repos` say */
+	CONFIG_FOR_SETTINGS, /* of registries, and limits: it may have no `repos` */
+};
+
 /**
  * Read and check the file: syntax, schema, references, patterns, `${VAR}`s, files named, two entries on one target
  * (DESIGN 6). Blocks; contacts nothing. *config is the caller's (config_free()). On failure every error found is in
  * *errors, in the order of the file (config_errors_release()); ERR_NOT_FOUND when there is no such file, else
  * ERR_INVALID.
  */
-must_check bool config_load(const char *path, struct config **config, struct config_errors *errors, struct error *err);
+must_check bool config_load(
+	const char *path, enum config_use use, struct config **config, struct config_errors *errors, struct error *err);
 
 /**
  * The `state` of the file alone, absolute; NULL: it has none. Who only looks back needs neither the variables that the

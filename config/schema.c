@@ -211,7 +211,7 @@ static const struct schema_key file_keys[] = {
 	{.name = "defaults", .value = &defaults, .fallback = "{}", .help = "For all entries of `repos`"},
 	{.name = "repos",
 		.value = &repositories,
-		.absent = "none, for `copy` and others with `--config`",
+		.absent = "required by `sync`, `retry` and `config check`",
 		.help = "The entries: what to mirror. A plain text is a `source` with nothing else"},
 	{.name = "limits", .value = &limits, .fallback = "{}", .help = "Of one run"},
 	{.name = "prune", .value = &later},

@@ -148,8 +148,6 @@ static const char *broken_rule(const struct reference *reference)
 {
 	if (str_is(reference->domain, "https:") || str_is(reference->domain, "http:"))
 		return "it begins with its host, without http:// or https://";
-	if (*reference->repository == '/' || str_is(reference->domain, ".") || str_is(reference->domain, ".."))
-		return "that is a path; a layout is written oci:DIR";
 	if (!reference_is_domain(reference->domain))
 		return "what stands before the first / is not a host, host:port or [IPv6]:port";
 	if (reference->tag && !reference_is_tag(reference->tag))
@@ -171,6 +169,8 @@ static bool is_image_id(const char *text)
 static bool parse_parts(const char *text, struct reference *reference, struct error *err)
 {
 	const char *at = strchr(text, '@');
+	if (str_starts_with(text, "/") || str_starts_with(text, "./") || str_starts_with(text, "../"))
+		return error_set(err, ERR_INVALID, "that is a path; a layout is written oci:DIR");
 	if (at && !digest_parse(at + 1, &reference->digest, err))
 		return false;
 	auto_free char *name = memory_text_of(text, at ? (size_t)(at - text) : strlen(text));

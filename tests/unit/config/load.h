@@ -72,7 +72,7 @@ static inline struct config *load_bytes(const char *bytes, size_t length, char *
 	struct error err = {.kind = ERR_NONE};
 	folder_make(&folder);
 	folder_put(&folder, "dray.yaml", bytes, length);
-	bool loaded = config_load(folder.file, &config, &errors, &err);
+	bool loaded = config_load(folder.file, CONFIG_TO_MIRROR, &config, &errors, &err);
 	*lines = told(&folder, &errors);
 	assert_int_equal(err.kind, loaded ? ERR_NONE : ERR_INVALID);
 	assert_int_equal(loaded, errors.count == 0);

@@ -357,7 +357,7 @@ static void a_password_in_a_file_for_all_is_noticed(void **state)
 			rows[i].password);
 		folder_put(&folder, "dray.yaml", text, strlen(text));
 		assert_int_equal(chmod(folder.file, rows[i].mode), 0);
-		if (!config_load(folder.file, &config, &errors, &err))
+		if (!config_load(folder.file, CONFIG_TO_MIRROR, &config, &errors, &err))
 			fail_msg("%s", err.text);
 		if (config->shows_password != rows[i].shown)
 			fail_msg("%s, %o", rows[i].password, (unsigned)rows[i].mode);
@@ -419,7 +419,7 @@ static void a_relative_path_is_seen_from_the_file(void **state)
 	folder_put(&folder, "dray.yaml", text, sizeof text - 1);
 	auto_free char *here = getcwd(NULL, 0);
 	assert_int_equal(chdir(folder.path), 0);
-	assert_true(config_load("./dray.yaml", &config, &errors, &err));
+	assert_true(config_load("./dray.yaml", CONFIG_TO_MIRROR, &config, &errors, &err));
 	auto_free char *state_file = memory_format("%s/state/../dray.db", folder.path);
 	auto_free char *directory = memory_format("%s/out", folder.path);
 	assert_string_equal(config->state_file, state_file);
@@ -446,7 +446,7 @@ static void a_file_that_is_not_there_is_not_found(void **state)
 		struct config *config = NULL;
 		struct config_errors errors;
 		struct error err = {0};
-		assert_false(config_load(rows[i].path, &config, &errors, &err));
+		assert_false(config_load(rows[i].path, CONFIG_TO_MIRROR, &config, &errors, &err));
 		assert_null(config);
 		assert_int_equal(err.kind, rows[i].kind);
 		assert_int_equal(errors.count, 1);

@@ -107,6 +107,9 @@ static void a_value_of_the_wrong_type_is_refused(void **state)
 	(void)state;
 	static const struct refusal rows[] = {
 		{"repos: [a.io/x]\ndefaults: {target: t.io}\n", "1:1: \"version\" is missing\n"},
+		{"version: 1\n", "1:1: \"repos\" is missing\n"},
+		{"version: 1\nstate: ${NO_SUCH_VARIABLE}\n",
+			"1:1: \"repos\" is missing\n2:8: the environment variable NO_SUCH_VARIABLE is not set\n"},
 		{"version: 2\ndefaults: {target: t.io}\nrepos: [a.io/x]\n", "1:10: version must be 1, not \"2\"\n"},
 		{"version: ~\ndefaults: {target: t.io}\nrepos: [a.io/x]\n", "1:10: version has no value\n"},
 		{HEAD "state:\n", "4:7: state has no value\n"},

@@ -69,6 +69,7 @@ static void bad_references_are_refused_with_the_rule(void **state)
 		{"", "repository"},
 		{"docker://", "repository"},
 		{"r.io/", "repository"},
+		{"r.io//a", "repository"},
 		{"/a", "a layout is written oci:DIR"},
 		{"a//b", "repository"},
 		{"a/", "repository"},
