@@ -116,7 +116,7 @@ static bool identify(sqlite3 *connection, const char *path, struct error *err)
 	}
 	if (application != SCHEMA_APPLICATION_ID)
 		return error_set(err, ERR_INVALID, "%s is not a state file of dray", path);
-	if (version != SCHEMA_VERSION)
+	if (version < SCHEMA_VERSION_READ || version > SCHEMA_VERSION)
 		return error_set(err, ERR_INVALID, "%s has version %lld, we know %d; %s", path, (long long)version,
 			SCHEMA_VERSION,
 			version > SCHEMA_VERSION ? "a newer dray wrote it" : "the next sync updates it");

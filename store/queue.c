@@ -35,15 +35,15 @@ static void run_batch(void *argument)
 /* The operation has run. Returns true when it is to be tried again. */
 static bool settle(struct queue *queue, struct operation *operation)
 {
+	bool has_time = !operation->is_urgent && !operation->is_abandoned;
+	if (operation->failed && has_time && ++operation->failures < TRIES)
+		return true;
 	if (operation->is_waited && !operation->is_abandoned) {
 		latch_open(&operation->answered);
 		return false;
 	}
-	if (operation->failed && !operation->is_waited) {
-		if (++operation->failures < TRIES)
-			return true;
+	if (operation->failed && !operation->is_waited)
 		queue->unrecorded_count++;
-	}
 	operation_free(operation);
 	return false;
 }
@@ -160,9 +160,9 @@ void queue_add(struct queue *queue, struct operation *operation)
 		operation_free(operation);
 		return;
 	}
-	list_append(&queue->operations, &operation->node);
-	if (!queue->has_news)
+	if (!queue->has_news || list_is_empty(&queue->operations))
 		queue->due_ms = loop_now_ms() + GATHER_MS;
+	list_append(&queue->operations, &operation->node);
 	queue->has_news = true;
 	waitqueue_wake_one(&queue->work);
 }
@@ -171,6 +171,7 @@ bool queue_await(struct queue *queue, struct operation *operation, char **answer
 {
 	struct error canceled;
 	operation->is_urgent = true;
+	queue->has_news = true; /* it may have failed once */
 	waitqueue_wake_one(&queue->work);
 	if (!latch_wait(&operation->answered, &canceled) && !operation->answered.open) {
 		operation->is_abandoned = true;

@@ -11,6 +11,9 @@
 /* PRAGMA user_version of a file that has all steps behind it. */
 #define SCHEMA_VERSION 3
 
+/* From this version on a file has all that is read when somebody looks back. */
+#define SCHEMA_VERSION_READ 2
+
 extern const char *const schema_steps[SCHEMA_VERSION];
 
 #endif

@@ -116,6 +116,20 @@ def test_a_file_that_is_none_of_ours_is_refused(source, target, repo, tmp_path):
     status(config).expect(2).says("newer dray")
 
 
+def test_a_file_that_the_program_before_this_one_wrote_is_read_and_left_as_it_is(source, target, repo, image, tmp_path):
+    config = configure(tmp_path, repo, source, target)
+    dray.sync(config).expect(0)
+    with sqlite3.connect(tmp_path / "c.db") as database:
+        database.executescript("ALTER TABLE run ADD COLUMN config_hash TEXT NOT NULL DEFAULT ''; PRAGMA user_version = 2;")
+    database.close()
+    before = (tmp_path / "c.db").read_bytes()
+    status(config).expect(0).says("1 copied")
+    explain(config, f"{source.address}/{repo}:1").expect(0).says(image.digest)
+    assert (tmp_path / "c.db").read_bytes() == before
+    dray.sync(config).expect(0)
+    status(config).expect(0).says("1 unchanged")
+
+
 def test_looking_back_needs_no_secrets_and_none_of_the_files_of_a_run(source, target, repo, image, tmp_path):
     """Where the password is in the environment of the timer alone, and the certificate in a folder of the mirror's."""
     config = configure(tmp_path, repo, source, target)

@@ -236,6 +236,61 @@ static void a_failed_commit_is_tried_again(void **state)
 	expect_in_file("SELECT count(*) FROM location", "1");
 }
 
+static void begin_past_a_short_holder(void *argument)
+{
+	struct digest digest = a_digest("x");
+	struct store *store = open_store();
+	sqlite3 *holder = look_at(path);
+	char run_id[24];
+	struct error err;
+	(void)argument;
+	database_set_patience(store_database(store), 1);
+	assert_int_equal(sqlite3_exec(holder, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+	store_run_begin(store);
+	store_job(store, &(struct job_record){.source = "s", .target = "t", .outcome = "copied"});
+	store_location_seen(store, "r.io", "a", &digest);
+	wait_for_failures(store);
+	assert_int_equal(sqlite3_exec(holder, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(holder);
+	assert_true(store_run_id(store, run_id, &err));
+	assert_string_equal(run_id, "1");
+	assert_int_equal(store_unrecorded_count(store), 0);
+	close_store(store);
+}
+
+/* covers: T-62 */
+static void a_beginning_that_failed_is_tried_again(void **state)
+{
+	(void)state;
+	in_real_loop(begin_past_a_short_holder, NULL);
+	expect_in_file("SELECT count(*) FROM run, job WHERE run = id", "1");
+}
+
+static void record_behind_a_question(void *argument)
+{
+	struct store *store = open_store();
+	struct digest digest = a_digest("x");
+	struct error err;
+	(void)argument;
+	expect_location(store, "r.io", "b", "another", NULL);
+	assert_true(task_sleep(400, &err));
+	size_t before = database_commit_count(store_database(store));
+	store_location_seen(store, "r.io", "a", &digest);
+	assert_true(task_sleep(200, &err));
+	assert_int_equal(database_commit_count(store_database(store)), before);
+	assert_true(task_sleep(200, &err));
+	assert_int_equal(database_commit_count(store_database(store)), before + 1);
+	close_store(store);
+}
+
+static void a_record_gathers_long_after_a_question_too(void **state)
+{
+	(void)state;
+	struct loop *loop = loop_new_virtual(1);
+	loop_run(loop, record_behind_a_question, NULL);
+	loop_free(loop);
+}
+
 struct holder {
 	struct store *store;
 	sqlite3 *connection;
@@ -410,6 +465,8 @@ int main(void)
 		store_test(a_canceled_question_does_no_harm),
 		store_test(a_run_that_was_stopped_is_recorded),
 		store_test(a_failed_commit_is_tried_again),
+		store_test(a_beginning_that_failed_is_tried_again),
+		store_test(a_record_gathers_long_after_a_question_too),
 		store_test(a_record_that_is_tried_again_does_not_undo_a_later_one),
 		store_test(what_could_not_be_recorded_is_counted),
 		store_test(a_full_disk_does_not_take_away_what_is_known),

@@ -137,9 +137,8 @@ static void a_run_and_its_jobs_are_recorded(void **state)
 {
 	(void)state;
 	in_real_loop(record_a_run, NULL);
-	expect_in_file(
-		"SELECT exit_code || images || copied || unchanged || failed || downloaded_bytes ||"
-		" uploaded_bytes FROM run WHERE finished_ms >= started_ms",
+	expect_in_file("SELECT exit_code || images || copied || unchanged || failed || downloaded_bytes ||"
+		       " uploaded_bytes FROM run WHERE finished_ms >= started_ms",
 		"142111000"
 		"2000");
 	expect_in_file("SELECT count(*) FROM job WHERE run = 1", "2");
