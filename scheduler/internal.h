@@ -46,7 +46,7 @@ struct loop {
 	size_t spare_chunk_count;
 	/* task.c */
 	sigjmp_buf home;
-	ucontext_t start; /* of the stack that is being entered for the first time */
+	ucontext_t start;       /* of the stack that is being entered for the first time */
 	const void *home_stack; /* for the sanitizers */
 	size_t home_stack_bytes;
 	void *home_fake_stack, *home_tsan;

@@ -208,7 +208,7 @@ static void remember_first_page(struct listing *listing)
 	size_t i;
 	json_t *name;
 	listing->seen = memory_new(SEEN_NAMES, sizeof *listing->seen);
-	json_array_foreach(json_object_get(listing->document, listing->kind->key), i, name)
+	json_array_foreach (json_object_get(listing->document, listing->kind->key), i, name)
 		if (json_is_string(name))
 			note_name(listing, json_string_value(name));
 }

@@ -6,8 +6,10 @@ holds, and the benchmark holds much. usage: measure.py OUTPUT COMMAND...
 The kernel tells the peak of the largest process. Where a command runs several side by side, what they hold together is
 looked at now and then; a page that they share counts once.
 """
+import contextlib
 import json
 import os
+import pathlib
 import select
 import subprocess
 import sys
@@ -25,18 +27,20 @@ def run(command, directory):
 
 
 def children(pid):
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        return file.read().split()
+    """Of all its threads; of none that has ended meanwhile."""
+    found = []
+    for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += task.read_text().split()
+    return found
 
 
 def shared_out_bytes(pid):
     """Of it and all below it; 0 for what has ended meanwhile."""
-    try:
-        with open(f"/proc/{pid}/smaps_rollup") as file:
-            own = next((int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:")), 0)
-        return own + sum(map(shared_out_bytes, children(pid)))
-    except OSError:
-        return 0
+    own = 0
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/smaps_rollup") as file:
+        own = next((int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:")), 0)
+    return own + sum(map(shared_out_bytes, children(pid)))
 
 
 def wait(pid):
@@ -44,8 +48,7 @@ def wait(pid):
     together = 0
     ended = os.pidfd_open(pid)
     while not select.select([ended], [], [], LOOK_EVERY_S)[0]:
-        if children(pid):
-            together = max(together, shared_out_bytes(pid))
+        together = max(together, shared_out_bytes(pid) if children(pid) else 0)
     _, status, usage = os.wait4(pid, 0)
     return status, usage, max(usage.ru_maxrss * 1024, together)
 
