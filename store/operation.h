@@ -52,7 +52,6 @@ struct operation {
 	int failures;
 	bool is_waited;    /* a task will want the answer; it frees the operation ... */
 	bool is_abandoned; /* ... unless it was cancelled meanwhile */
-	bool is_urgent;    /* it waits */
 	struct latch answered;
 };
 

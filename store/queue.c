@@ -32,10 +32,16 @@ static void run_batch(void *argument)
 	database_run(job->database, &job->operations);
 }
 
+/* A task waits for its answer now. */
+static bool is_urgent(const struct operation *operation)
+{
+	return !waitqueue_is_empty(&operation->answered.waiting);
+}
+
 /* The operation has run. Returns true when it is to be tried again. */
 static bool settle(struct queue *queue, struct operation *operation)
 {
-	bool has_time = !operation->is_urgent && !operation->is_abandoned;
+	bool has_time = !is_urgent(operation) && !operation->is_abandoned;
 	if (operation->failed && has_time && ++operation->failures < TRIES)
 		return true;
 	if (operation->is_waited && !operation->is_abandoned) {
@@ -110,7 +116,7 @@ static bool is_due(const struct queue *queue)
 	if (queue->closing || loop_now_ms() >= queue->due_ms)
 		return true;
 	list_for_each (node, &queue->operations)
-		if (list_item(node, struct operation, node)->is_urgent)
+		if (is_urgent(list_item(node, struct operation, node)))
 			return true;
 	return false;
 }
@@ -170,7 +176,6 @@ void queue_add(struct queue *queue, struct operation *operation)
 bool queue_await(struct queue *queue, struct operation *operation, char **answer, struct error *err)
 {
 	struct error canceled;
-	operation->is_urgent = true;
 	queue->has_news = true; /* it may have failed once */
 	waitqueue_wake_one(&queue->work);
 	if (!latch_wait(&operation->answered, &canceled) && !operation->answered.open) {
