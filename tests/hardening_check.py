@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Is this program built as hardened as the release is meant to be? usage: hardening_check.py PROGRAM"""
+"""Is this program built as hardened, and as quick to load, as the release is meant to be? usage: hardening_check.py PROGRAM"""
 import re
 import subprocess
 import sys
@@ -19,6 +19,9 @@ def main(program):
         "bound at start": re.search(r"FLAGS.*\bBIND_NOW\b|FLAGS_1.*\bNOW\b", dynamic),
         "stack is not executable": stack and "RWE" not in stack.group(),
         "stack protector": "__stack_chk_fail" in symbols,
+        "linked with those libraries first that have most symbols": re.findall(r"NEEDED.*\[(lib\w+)", dynamic)[:3] == [
+            "libcrypto", "libsqlite3", "libc"],
+        "telling GnuTLS not to get ready": re.search(r"GLOBAL +DEFAULT +\d+ _gnutls_global_init_skip", symbols),
         "fortified": re.search(r"__(snprintf|vsnprintf|memcpy|fprintf|read)_chk", symbols),
     }
     missing = [name for name, found in checks.items() if not found]
