@@ -185,37 +185,23 @@ void channel_leave(struct channel_reader *reader)
 	waitqueue_wake_all(&reader->channel->changed);
 }
 
-bool channel_read_several(struct channel_reader *reader, size_t least, size_t most, struct channel_slot *chunks,
-	size_t *count, struct error *err)
+bool channel_read(struct channel_reader *reader, const unsigned char **data, size_t *length, struct error *err)
 {
 	struct channel *channel = reader->channel;
-	assert(least <= most && (least == 1 || least <= channel->slot_count / 2));
-	while (!reader->put_out && channel->written - reader->position < least && !channel->closed)
+	while (!reader->put_out && channel->written == reader->position && !channel->closed)
 		if (!waitqueue_wait(&channel->changed, err))
 			return false;
 	if (reader->put_out)
 		return error_set(err, ERR_TIMEOUT, "too slow, the others go on without it");
-	uint64_t there = channel->written - reader->position;
-	*count = there < most ? (size_t)there : most;
-	for (size_t i = 0; i < *count; i++)
-		chunks[i] = channel->slots[(reader->position + i) % channel->slot_count];
-	reader->reads = *count > 0;
-	if (*count == 0 && channel->reason.kind != ERR_NONE) {
+	reader->reads = channel->written > reader->position;
+	if (!reader->reads && channel->reason.kind != ERR_NONE) {
 		if (err)
 			*err = channel->reason;
 		return false;
 	}
-	return true;
-}
-
-bool channel_read(struct channel_reader *reader, const unsigned char **data, size_t *length, struct error *err)
-{
-	struct channel_slot chunk = {NULL, 0};
-	size_t count;
-	if (!channel_read_several(reader, 1, 1, &chunk, &count, err))
-		return false;
-	*data = chunk.data;
-	*length = chunk.length;
+	const struct channel_slot *chunk = &channel->slots[reader->position % channel->slot_count];
+	*data = reader->reads ? chunk->data : NULL;
+	*length = reader->reads ? chunk->length : 0;
 	return true;
 }
 

@@ -15,7 +15,7 @@
 #define CHANNEL_SLOTS_MAX 16
 
 /* The size that is kept for the next channel. Smaller ones cost wake-ups, larger ones memory: both were measured. */
-#define CHANNEL_CHUNK_BYTES ((size_t)128 * 1024)
+#define CHANNEL_CHUNK_BYTES ((size_t)192 * 1024)
 
 struct channel_slot {
 	unsigned char *data;
@@ -78,13 +78,6 @@ void channel_leave(struct channel_reader *reader);
  */
 must_check bool channel_read(
 	struct channel_reader *reader, const unsigned char **data, size_t *length, struct error *err);
-
-/**
- * As channel_read(), for who is quicker with several at once: wait for @least chunks, at most half of the ring, or for
- * the end; *count chunks, at most @most. Each is then advanced over.
- */
-must_check bool channel_read_several(struct channel_reader *reader, size_t least, size_t most,
-	struct channel_slot *chunks, size_t *count, struct error *err);
 
 /** Done with the chunk that channel_read() gave. */
 void channel_advance(struct channel_reader *reader);

@@ -21,8 +21,6 @@ enum {
 	BLOBS_PER_IMAGE = 8,       /* that some target waits for; those that only late ones wait for come on top */
 	MANIFESTS_AT_ONCE = 8,     /* of one image */
 	TRANSFER_CHUNKS = 2,
-	TRANSFER_CHUNKS_LARGE = 4, /* from LARGE_BLOB_BYTES on: fewer wake-ups, where few are at work at a time */
-	LARGE_BLOB_BYTES = 64 << 20,
 	CHUNKS_PER_RUN = 32,
 	WIDE_DECODERS = 2, /* T-43: each with up to 128 MiB */
 	SLOW_TARGET_MS = 10000,

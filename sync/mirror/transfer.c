@@ -43,9 +43,7 @@ enum { BEGINS_LATE_MOST = 1024 * 1024 };
 /* A small blob takes no more than it fills. */
 static size_t chunks_of(const struct descriptor *blob)
 {
-	if (blob->size > (int64_t)CHANNEL_CHUNK_BYTES)
-		return blob->size < LARGE_BLOB_BYTES ? TRANSFER_CHUNKS : TRANSFER_CHUNKS_LARGE;
-	return 1;
+	return blob->size > (int64_t)CHANNEL_CHUNK_BYTES ? TRANSFER_CHUNKS : 1;
 }
 
 static void add_place(struct transfer *transfer, struct gate *gate, size_t amount)

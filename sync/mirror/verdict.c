@@ -14,28 +14,22 @@ enum { INLINE_BYTES = 16 * 1024 };
 
 struct verify_job {
 	struct verifier *verifier;
-	struct channel_slot chunks[TRANSFER_CHUNKS_LARGE];
-	size_t count;
+	const unsigned char *chunk;
+	size_t length;
 	bool hashed;
-	size_t done, taken; /* chunks that are inflated, and bytes of the next */
+	size_t inflated; /* bytes of it */
 };
 
 static void hash_on_worker(void *argument)
 {
 	struct verify_job *job = argument;
-	for (size_t i = 0; i < job->count; i++)
-		verifier_hash(job->verifier, job->chunks[i].data, job->chunks[i].length);
+	verifier_hash(job->verifier, job->chunk, job->length);
 }
 
 static void inflate_on_worker(void *argument)
 {
 	struct verify_job *job = argument;
-	for (; job->done < job->count; job->done++, job->taken = 0) {
-		const struct channel_slot *chunk = &job->chunks[job->done];
-		job->taken += verifier_inflate(job->verifier, chunk->data + job->taken, chunk->length - job->taken);
-		if (verifier_wants_room(job->verifier))
-			return;
-	}
+	job->inflated += verifier_inflate(job->verifier, job->chunk + job->inflated, job->length - job->inflated);
 }
 
 static void verify_on_worker(void *argument)
@@ -66,11 +60,10 @@ static bool give_room(struct transfer *transfer, struct verifier *verifier, stru
 
 static bool feed(struct transfer *transfer, struct verify_job *job, struct error *err)
 {
-	bool on_worker = job->count > 1 || job->chunks[0].length > INLINE_BYTES;
 	job->hashed = false;
-	job->done = job->taken = 0;
+	job->inflated = 0;
 	for (;;) {
-		if (!on_worker)
+		if (job->length <= INLINE_BYTES)
 			verify_on_worker(job);
 		else if (!use_workers(transfer, job, err))
 			return false;
@@ -82,21 +75,17 @@ static bool feed(struct transfer *transfer, struct verify_job *job, struct error
 	}
 }
 
-/* By halves of the ring, while the source fills the other half. */
 static bool read_all(struct transfer *transfer, struct verifier *verifier, struct error *err)
 {
 	struct verify_job job = {.verifier = verifier};
-	size_t least = transfer->channel.slot_count > 1 ? transfer->channel.slot_count / 2 : 1;
 	for (;;) {
-		if (!channel_read_several(
-			    &transfer->verifier, least, array_count(job.chunks), job.chunks, &job.count, err))
+		if (!channel_read(&transfer->verifier, &job.chunk, &job.length, err))
 			return false;
-		if (job.count == 0)
+		if (job.length == 0)
 			return true;
 		if (!feed(transfer, &job, err))
 			return false;
-		for (size_t i = 0; i < job.count; i++)
-			channel_advance(&transfer->verifier);
+		channel_advance(&transfer->verifier);
 	}
 }
 

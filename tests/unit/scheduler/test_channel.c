@@ -324,77 +324,6 @@ static void a_reader_goes_back_while_the_first_chunk_is_there(void **state)
 	in_both_loops(go_back, NULL);
 }
 
-/* --- several at once ------------------------------------------------------------------------------------------------
- */
-
-struct pairs {
-	struct channel channel;
-	struct channel_reader reader;
-	size_t sizes[CHUNKS];
-	size_t count;
-	uint32_t next;
-};
-
-static void read_pairs(void *argument)
-{
-	struct pairs *pairs = argument;
-	struct channel_slot chunks[SLOTS];
-	size_t count;
-	struct error err;
-	for (;;) {
-		assert_true(channel_read_several(&pairs->reader, 2, SLOTS, chunks, &count, &err));
-		if (count == 0)
-			break;
-		assert_true(task_sleep(1, &err)); /* so that the writer may go on meanwhile */
-		for (size_t i = 0; i < count; i++) {
-			assert_memory_equal(chunks[i].data, &pairs->next, sizeof pairs->next);
-			pairs->next++;
-			channel_advance(&pairs->reader);
-		}
-		pairs->sizes[pairs->count++] = count;
-	}
-	channel_leave(&pairs->reader);
-}
-
-static void write_odd_number(void *argument)
-{
-	struct pairs *pairs = argument;
-	struct error err;
-	for (uint32_t i = 0; i < 11; i++) {
-		unsigned char *data;
-		assert_true(channel_reserve(&pairs->channel, &data, &err));
-		memcpy(data, &i, sizeof i);
-		assert_true(task_sleep(i == 5 ? 50 : 0, &err));
-		channel_publish(&pairs->channel, sizeof i);
-	}
-	channel_close(&pairs->channel, NULL);
-}
-
-static void through_a_ring_in_pairs(void *argument)
-{
-	struct pairs pairs = {.count = 0};
-	struct group group;
-	struct error err;
-	(void)argument;
-	channel_init(&pairs.channel, SLOTS, sizeof(uint32_t));
-	channel_join(&pairs.channel, &pairs.reader);
-	group_init(&group, 2);
-	assert_true(group_spawn(&group, read_pairs, &pairs, &err));
-	assert_true(group_spawn(&group, write_odd_number, &pairs, &err));
-	group_wait(&group);
-	assert_int_equal(pairs.next, 11);
-	for (size_t i = 0; i + 1 < pairs.count; i++)
-		assert_in_range(pairs.sizes[i], 2, SLOTS);
-	assert_true(pairs.count <= 6); /* the last may be alone */
-	channel_release(&pairs.channel);
-}
-
-static void several_chunks_are_read_at_once(void **state)
-{
-	(void)state;
-	in_both_loops(through_a_ring_in_pairs, NULL);
-}
-
 static void give_chunks_back(void *argument)
 {
 	struct channel channel;
@@ -426,7 +355,6 @@ int main(void)
 		cmocka_unit_test(chunk_of_who_is_put_out_stays_as_it_is),
 		cmocka_unit_test(nobody_is_put_out_while_all_are_slow),
 		cmocka_unit_test(a_reader_goes_back_while_the_first_chunk_is_there),
-		cmocka_unit_test(several_chunks_are_read_at_once),
 		cmocka_unit_test(chunks_are_used_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
