@@ -16,22 +16,18 @@
 #include "base/memory.h"
 #include "scheduler/loop.h"
 
-static bool resolve_source(struct image *image)
+static bool resolve_source(struct image *image, struct error *err)
 {
-	return endpoint_resolve_source(
-		image->job->what.source, image->repository, image->reference, &image->root, &image->source_err);
+	return endpoint_resolve_source(image->job->what.source, image->repository, image->reference, &image->root, err);
 }
 
 /* MAN-13: a proxy cache lists what it has not fetched yet; being asked may be what makes it fetch. */
-static void look_at_source(void *argument)
+static bool look_at_source(struct image *image, struct error *err)
 {
-	struct image *image = argument;
 	bool listed = !image->job->what.reference && !endpoint_is_layout(image->job->what.source);
-	if (!resolve_source(image) && image->source_err.kind == ERR_NOT_FOUND && listed &&
-		task_sleep(PROXY_FETCHES_MS, &image->source_err) && resolve_source(image))
-		image->source_err = (struct error){.kind = ERR_NONE};
-	image->looking = false;
-	waitqueue_wake_all(&image->news);
+	if (resolve_source(image, err))
+		return true;
+	return err->kind == ERR_NOT_FOUND && listed && task_sleep(PROXY_FETCHES_MS, err) && resolve_source(image, err);
 }
 
 static void look_at_target(void *argument)
@@ -49,12 +45,9 @@ static void look_at_target(void *argument)
 	waitqueue_wake_all(&target->image->news);
 }
 
-static bool ask_all(struct image *image, struct error *err)
+static bool ask_targets(struct image *image, struct error *err)
 {
-	group_init(&image->looks, image->target_count + 1);
-	image->looking = true;
-	if (!group_spawn(&image->looks, look_at_source, image, err))
-		return false;
+	group_init(&image->looks, image->target_count);
 	for (size_t i = 0; i < image->target_count; i++) {
 		image->targets[i].looking = true;
 		if (!group_spawn(&image->looks, look_at_target, &image->targets[i], err))
@@ -71,14 +64,13 @@ static size_t count_looking(const struct image *image)
 	return count;
 }
 
-/* Until the source has answered, and all targets that are not late; who has not SLOW_TARGET_MS after another has, is.
- */
+/* Of all targets that are not late; who has not answered SLOW_TARGET_MS after the source and another target, is. */
 static bool wait_for_looks(struct image *image, struct error *err)
 {
 	int64_t deadline = -1;
-	while (image->looking || count_looking(image) > 0) {
+	for (size_t left; (left = count_looking(image)) > 0;) {
 		struct error why;
-		if (deadline < 0 && !image->looking && count_looking(image) < image->target_count)
+		if (deadline < 0 && left < image->target_count)
 			deadline = loop_now_ms() + SLOW_TARGET_MS;
 		if (waitqueue_wait_until(&image->news, deadline, &why))
 			continue;
@@ -99,16 +91,20 @@ static bool is_gone(const struct image *image, const struct error *err)
 	return err->kind == ERR_NOT_FOUND && !image->job->what.reference;
 }
 
-static bool ask_and_wait(struct image *image, struct error *err)
+/* The source in this task, while each target has one of its own. */
+static bool ask_all(struct image *image, struct error *err)
 {
-	bool ok = ask_all(image, err) && wait_for_looks(image, err);
-	image->gone = is_gone(image, &image->source_err);
-	if (ok && image->source_err.kind != ERR_NONE) {
-		*err = image->source_err;
-		ok = false;
-	}
+	struct error why;
+	if (!ask_targets(image, err))
+		return false;
+	bool ok = look_at_source(image, err);
+	image->gone = !ok && is_gone(image, err);
 	image->source_digest = image->root.digest;
-	return ok;
+	if (wait_for_looks(image, &why))
+		return ok;
+	if (ok)
+		*err = why;
+	return false;
 }
 
 /* The wishes as one text: what the store remembers a rewritten digest by. New memory. */
@@ -260,7 +256,7 @@ bool image_compare_late(struct image_target *target, struct error *err)
 
 bool image_look_up(struct image *image, struct error *err)
 {
-	if (!ask_and_wait(image, err))
+	if (!ask_all(image, err))
 		return false;
 	compare(image);
 	return compare_late_ones(image, err);

@@ -39,9 +39,7 @@ struct image {
 	struct descriptor root;
 	struct digest source_digest;
 	struct group looks;
-	bool looking;            /* the source is being asked what the reference points to */
-	struct error source_err; /* that failed */
-	bool gone;               /* it was in a list, and is no longer at the source (TAG-15) */
+	bool gone; /* it was in a list, and is no longer at the source (TAG-15) */
 	struct image_target *targets;
 	size_t target_count;
 	struct tree tree;
