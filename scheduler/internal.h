@@ -12,6 +12,7 @@
 #include <uv.h>
 
 struct fiber;
+struct slab;
 
 enum { SIGNALS_WATCHED = 3 };
 enum task_state { TASK_READY, TASK_RUNNING, TASK_WAITING };
@@ -51,7 +52,7 @@ struct loop {
 	size_t home_stack_bytes;
 	void *home_fake_stack, *home_tsan;
 	struct list idle_fibers;
-	size_t idle_fiber_count;
+	struct slab *slabs; /* of stacks; the first has some left */
 	/* real loops only */
 	uv_loop_t uv;
 	uv_timer_t wake;
@@ -73,7 +74,7 @@ void task_cancel(struct task *task);
 /** Called on the loop when a task of @group has ended. */
 void group_task_ended(struct group *group, struct task *task);
 
-/** Free the stacks kept for reuse. */
+/** Free all stacks; no task is left. */
 void task_release_fibers(struct loop *loop);
 
 /** Free the chunks kept for reuse. */

@@ -37,17 +37,23 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-enum { IDLE_FIBERS_MOST = 64 };
+enum { STACKS_PER_SLAB = 16 };
 
 struct fiber {
-	struct list node;       /* among the idle ones */
-	unsigned char *mapping; /* a guard page, then the stack */
-	size_t mapping_bytes;
+	struct list node;     /* among the idle ones */
+	unsigned char *stack; /* TASK_STACK_BYTES, behind a guard page */
 	bool entered;
 	sigjmp_buf resume;
 	struct task *task; /* whom it runs */
 	void *fake_stack, *tsan;
 	unsigned valgrind_id;
+};
+
+/* Stacks are mapped some at a time, and kept as long as the loop: a run that is short has seventy all the same. */
+struct slab {
+	struct slab *next;
+	unsigned char *mapping;
+	size_t bytes, used;
 };
 
 /* --- what the tools must be told ------------------------------------------------------------------------------------
@@ -110,17 +116,35 @@ static void fiber_main(unsigned high, unsigned low)
 	}
 }
 
-static struct fiber *fiber_new(void)
+static void add_slab(struct loop *loop, size_t bytes)
+{
+	struct slab *slab = memory_new(1, sizeof *slab);
+	*slab = (struct slab){.next = loop->slabs, .bytes = bytes};
+	slab->mapping = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (slab->mapping == MAP_FAILED)
+		memory_exhausted();
+	loop->slabs = slab;
+}
+
+/* The page in front of it stays closed. */
+static unsigned char *open_stack(struct loop *loop)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	if (!loop->slabs || loop->slabs->used == loop->slabs->bytes)
+		add_slab(loop, STACKS_PER_SLAB * (page + TASK_STACK_BYTES));
+	unsigned char *stack = loop->slabs->mapping + loop->slabs->used + page;
+	loop->slabs->used += page + TASK_STACK_BYTES;
+	if (mprotect(stack, TASK_STACK_BYTES, PROT_READ | PROT_WRITE) != 0)
+		memory_exhausted();
+	return stack;
+}
+
+static struct fiber *fiber_new(struct loop *loop)
+{
 	struct fiber *fiber = memory_new(1, sizeof *fiber);
 	list_init(&fiber->node);
-	fiber->mapping_bytes = TASK_STACK_BYTES + page;
-	fiber->mapping = mmap(
-		NULL, fiber->mapping_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (fiber->mapping == MAP_FAILED || mprotect(fiber->mapping, page, PROT_NONE) != 0)
-		memory_exhausted();
-	fiber->valgrind_id = VALGRIND_STACK_REGISTER(fiber->mapping + page, fiber->mapping + fiber->mapping_bytes);
+	fiber->stack = open_stack(loop);
+	fiber->valgrind_id = VALGRIND_STACK_REGISTER(fiber->stack, fiber->stack + TASK_STACK_BYTES);
 #ifdef __SANITIZE_THREAD__
 	fiber->tsan = __tsan_create_fiber(0);
 #endif
@@ -133,29 +157,22 @@ static void fiber_free(struct fiber *fiber)
 #ifdef __SANITIZE_THREAD__
 	__tsan_destroy_fiber(fiber->tsan);
 #endif
-	munmap(fiber->mapping, fiber->mapping_bytes);
 	free(fiber);
 }
 
 static struct fiber *take_fiber(struct loop *loop)
 {
 	if (list_is_empty(&loop->idle_fibers))
-		return fiber_new();
+		return fiber_new(loop);
 	struct fiber *fiber = list_item(loop->idle_fibers.prev, struct fiber, node);
 	list_remove(&fiber->node);
-	loop->idle_fiber_count--;
 	return fiber;
 }
 
 static void give_fiber_back(struct loop *loop, struct fiber *fiber)
 {
 	fiber->task = NULL;
-	if (loop->idle_fiber_count >= IDLE_FIBERS_MOST) {
-		fiber_free(fiber);
-		return;
-	}
 	list_append(&loop->idle_fibers, &fiber->node);
-	loop->idle_fiber_count++;
 }
 
 void task_release_fibers(struct loop *loop)
@@ -165,12 +182,12 @@ void task_release_fibers(struct loop *loop)
 		list_remove(&fiber->node);
 		fiber_free(fiber);
 	}
-	loop->idle_fiber_count = 0;
-}
-
-static unsigned char *stack_of(const struct fiber *fiber)
-{
-	return fiber->mapping + fiber->mapping_bytes - TASK_STACK_BYTES;
+	while (loop->slabs) {
+		struct slab *slab = loop->slabs;
+		loop->slabs = slab->next;
+		munmap(slab->mapping, slab->bytes);
+		free(slab);
+	}
 }
 
 /* Does not return: control comes back to loop->home. */
@@ -178,7 +195,7 @@ static void begin_fiber(ucontext_t *start, struct fiber *fiber)
 {
 	uintptr_t self = (uintptr_t)fiber;
 	getcontext(start);
-	start->uc_stack.ss_sp = stack_of(fiber);
+	start->uc_stack.ss_sp = fiber->stack;
 	start->uc_stack.ss_size = TASK_STACK_BYTES;
 	start->uc_link = NULL;
 	makecontext(start, (void (*)(void))fiber_main, 2, (unsigned)(self >> 32), (unsigned)self);
@@ -190,7 +207,7 @@ static __attribute__((noinline)) void enter_fiber(struct loop *loop, struct fibe
 {
 	loop->home_tsan = tsan_self();
 	if (sigsetjmp(loop->home, 0) == 0) {
-		announce_switch(&loop->home_fake_stack, stack_of(fiber), TASK_STACK_BYTES, fiber->tsan);
+		announce_switch(&loop->home_fake_stack, fiber->stack, TASK_STACK_BYTES, fiber->tsan);
 		if (fiber->entered)
 			siglongjmp(fiber->resume, 1);
 		begin_fiber(&loop->start, fiber);
