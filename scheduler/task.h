@@ -22,6 +22,10 @@
 #define TASK_STACK_BYTES ((size_t)256 * 1024)
 #endif
 
+/* What is copied at a time by way of a task's stack: a page of it that was touched once is memory for good, and a run
+ * has some hundred stacks. */
+#define TASK_STEP_BYTES ((size_t)512)
+
 struct task;
 
 typedef void (*task_function)(void *argument);

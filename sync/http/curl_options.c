@@ -12,7 +12,8 @@
  * cold copy took a fifth more CPU, and page faults eight times as many. What is sent at once is one chunk of a ring.
  */
 #define RECEIVE_BYTES ((long)(64 * KIB))
-#define SEND_BYTES    ((long)(64 * KIB))
+#define SEND_BYTES       ((long)(64 * KIB))
+#define SMALL_SEND_BYTES ((long)(16 * KIB)) /* the least that libcurl has */
 
 /* An option that libcurl refuses is remembered in the `ok` of the function. */
 #define SET(option, value) (ok = curl_easy_setopt(easy, option, value) == CURLE_OK && ok)
@@ -93,8 +94,7 @@ static bool set_body(struct transport_stream *stream, const struct transport_req
 	SET(CURLOPT_READDATA, stream);
 	SET(CURLOPT_SEEKFUNCTION, curl_on_seek);
 	SET(CURLOPT_SEEKDATA, stream);
-	if (stream->kind == CURL_SENDING)
-		SET(CURLOPT_UPLOAD_BUFFERSIZE, SEND_BYTES);
+	SET(CURLOPT_UPLOAD_BUFFERSIZE, stream->kind == CURL_SENDING ? SEND_BYTES : SMALL_SEND_BYTES);
 	return ok;
 }
 

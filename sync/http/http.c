@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HEADERS_SENT_MOST = 8, RANGE_TEXT_BYTES = 64, READ_STEP = 4 * 1024 };
+enum { HEADERS_SENT_MOST = 8, RANGE_TEXT_BYTES = 64 };
 
 struct http {
 	struct transport *transport;
@@ -372,7 +372,7 @@ bool http_read(struct http_exchange *exchange, void *bytes, size_t capacity, siz
 
 bool http_read_all(struct http_exchange *exchange, struct buf *out, struct error *err)
 {
-	char step[READ_STEP];
+	char step[TASK_STEP_BYTES];
 	for (;;) {
 		size_t got;
 		if (!http_read(exchange, step, sizeof step, &got, err))

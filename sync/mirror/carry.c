@@ -19,21 +19,23 @@
 enum { CARRIES_MOST = 4, CORRUPT_MOST = 2 };
 
 /* Where to read it from: memory, a target that has it already, else the source. */
-static void choose_source(struct ensure *e, struct transfer *transfer)
+struct source_choice {
+	struct endpoint *endpoint;
+	const char *repository;
+	const struct content *memory; /* instead, where it is not NULL; to be released */
+};
+
+static struct source_choice choose_source(const struct ensure *e)
 {
-	transfer->source = e->source->endpoint;
-	transfer->repository = e->source->repository;
-	transfer->memory = content_peek(e->run, e->descriptor);
-	if (transfer->memory || !e->blob->crossed || e->blob->no_reading_back)
-		return;
+	struct source_choice source = {e->source->endpoint, e->source->repository, content_peek(e->run, e->descriptor)};
+	if (source.memory || !e->blob->crossed || e->blob->no_reading_back)
+		return source;
 	for (size_t i = 0; i < e->blob->holder_count; i++) {
 		const struct holder *holder = &e->blob->holders[i];
-		if (holder->present && endpoint_pause_ends_ms(holder->endpoint) == 0) {
-			transfer->source = holder->endpoint;
-			transfer->repository = holder->repository;
-			return;
-		}
+		if (holder->present && endpoint_pause_ends_ms(holder->endpoint) == 0)
+			return (struct source_choice){holder->endpoint, holder->repository, NULL};
 	}
+	return source;
 }
 
 static bool serves(const struct transfer *transfer, const struct endpoint *endpoint)
@@ -114,7 +116,10 @@ static struct transfer *prepare(struct ensure *e)
 	transfer->arrived = on_arrival;
 	transfer->owner = e;
 	snprintf(transfer->image, sizeof transfer->image, "%s", e->source->image);
-	choose_source(e, transfer);
+	struct source_choice choice = choose_source(e);
+	transfer->source = choice.endpoint;
+	transfer->repository = choice.repository;
+	transfer->memory = choice.memory;
 	gather(transfer, e);
 	return transfer;
 }
@@ -258,10 +263,9 @@ void ensure_carry(struct ensure *e)
 
 int64_t ensure_held_up_until_ms(struct ensure *e)
 {
-	struct transfer choice = {0};
+	struct source_choice choice = choose_source(e);
+	int64_t source_ms = choice.memory ? 0 : endpoint_pause_ends_ms(choice.endpoint);
 	int64_t first_ms = -1;
-	choose_source(e, &choice);
-	int64_t source_ms = choice.memory ? 0 : endpoint_pause_ends_ms(choice.source);
 	content_release(e->run, choice.memory);
 	for (size_t i = 0; i < e->want_count; i++) {
 		int64_t ends_ms = endpoint_pause_ends_ms(e->wants[i].endpoint);

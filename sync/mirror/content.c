@@ -141,7 +141,7 @@ static bool read_whole(struct endpoint *source, const char *repository, const st
 		return false;
 	bool ok;
 	for (;;) {
-		char piece[4096];
+		char piece[TASK_STEP_BYTES];
 		size_t got;
 		ok = endpoint_reader_read(reader, piece, sizeof piece, &got, err);
 		if (!ok || got == 0)

@@ -81,7 +81,7 @@ bool reply_write_refused(const struct registry *registry, const struct reply *re
 
 void reply_read_short(struct reply *reply)
 {
-	char piece[4096];
+	char piece[TASK_STEP_BYTES];
 	size_t got;
 	buf_init(&reply->body, LIMIT_ERROR_BODY_BYTES);
 	while (http_read(reply->exchange, piece, sizeof piece, &got, NULL) && got > 0)
