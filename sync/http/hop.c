@@ -123,6 +123,11 @@ static size_t smaller(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+static bool is_filled(const struct hop *hop)
+{
+	return hop->into && hop->into_length == hop->into_capacity;
+}
+
 static size_t on_body(void *context, const void *bytes, size_t length)
 {
 	struct hop *hop = context;
@@ -140,7 +145,7 @@ static size_t on_body(void *context, const void *bytes, size_t length)
 	}
 	count_received(hop, length);
 	move(hop, length);
-	if (direct > 0)
+	if (hop->discard || is_filled(hop))
 		wake(hop);
 	return length;
 }
@@ -382,9 +387,9 @@ static bool take_spilt(struct hop *hop, void *bytes, size_t capacity, size_t *go
 	return true;
 }
 
-static bool has_bytes(const struct hop *hop)
+static bool is_filled_or_ended(const struct hop *hop)
 {
-	return hop->into_length > 0 || hop->ended;
+	return is_filled(hop) || hop->ended;
 }
 
 bool hop_read(struct hop *hop, void *bytes, size_t capacity, size_t *got, struct error *err)
@@ -395,16 +400,12 @@ bool hop_read(struct hop *hop, void *bytes, size_t capacity, size_t *got, struct
 	hop->into_capacity = capacity;
 	hop->into_length = 0;
 	resume(hop, &hop->body_paused);
-	bool waited = wait_until(hop, has_bytes, err);
-	size_t length = hop->into_length;
+	(void)!wait_until(hop, is_filled_or_ended, NULL);
+	*got = hop->into_length;
 	hop->into = NULL;
 	hop->into_length = 0;
-	if (!waited)
-		return false;
-	if (length == 0 && hop->failure.kind != ERR_NONE)
-		return tell_failure(hop, err);
-	*got = length;
-	return true;
+	/* What came before the trouble is taken; the next call tells of it. */
+	return *got > 0 || hop->failure.kind == ERR_NONE || tell_failure(hop, err);
 }
 
 static bool is_discarded(const struct hop *hop)

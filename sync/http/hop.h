@@ -61,6 +61,8 @@ must_check bool hop_start(struct hop *hop, const struct transport_request *reque
 
 must_check bool hop_wait_head(struct hop *hop, struct error *err);
 must_check bool hop_write(struct hop *hop, const void *bytes, size_t length, struct error *err);
+
+/** Waits until @capacity bytes are there, or the end; fewer come before the end, before an error, and now and then. */
 must_check bool hop_read(struct hop *hop, void *bytes, size_t capacity, size_t *got, struct error *err);
 
 /** Throw the body of the reply away, so that the connection can be used again; a long one costs the connection. */

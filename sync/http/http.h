@@ -129,8 +129,9 @@ must_check bool http_write(struct http_exchange *exchange, const void *bytes, si
 must_check bool http_reply(struct http_exchange *exchange, struct error *err);
 
 /**
- * Read some of the body into @bytes; waits. *got == 0: the end, and the length agreed with Content-Length.
- * ERR_UNAVAILABLE: broken or short (HTTP-12); ERR_TIMEOUT: stalled.
+ * Read some of the body into @bytes; waits, for @capacity of them where more will come. *got == 0: the end, and the
+ * length agreed with Content-Length. ERR_UNAVAILABLE: broken or short (HTTP-12); ERR_TIMEOUT: stalled; what came before
+ * is given first.
  */
 must_check bool http_read(struct http_exchange *exchange, void *bytes, size_t capacity, size_t *got, struct error *err);
 
