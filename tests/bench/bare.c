@@ -1,12 +1,13 @@
 /*
- * The least that `verify: layers` must do, with nothing around it: sha256 of a gzip file, ISA-L, sha256 of what comes
- * out. usage: bare FILE; prints the diff_id.
+ * The least that `verify: layers` must do, with nothing around it: sha256 of gzip files, ISA-L, sha256 of what comes
+ * out, one after the other. usage: bare FILE...; prints the diff_ids.
  */
 #include "base/limits.h"
 
 #include <fcntl.h>
 #include <isa-l/igzip_lib.h>
 #include <openssl/evp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -32,13 +33,14 @@ static void inflate_all(struct inflate_state *state, EVP_MD_CTX *content)
 	} while (state->avail_out == 0);
 }
 
-int main(int argc, char **argv)
+/* False: it is no gzip file, or does not end. */
+static bool prove(const char *path)
 {
 	static struct inflate_state state;
 	EVP_MD_CTX *stored = hasher(), *content = hasher();
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned length = 0;
-	int fd = argc == 2 ? open(argv[1], O_RDONLY) : -1;
+	int fd = open(path, O_RDONLY);
 	isal_inflate_init(&state);
 	state.crc_flag = ISAL_GZIP;
 	for (ssize_t got; (got = read(fd, input, sizeof input)) > 0;) {
@@ -48,7 +50,8 @@ int main(int argc, char **argv)
 		inflate_all(&state, content);
 	}
 	if (fd < 0 || state.block_state != ISAL_BLOCK_FINISH)
-		return 1;
+		return false;
+	close(fd);
 	EVP_DigestFinal_ex(stored, digest, &length);
 	EVP_DigestFinal_ex(content, digest, &length);
 	for (unsigned i = 0; i < length; i++)
@@ -56,5 +59,13 @@ int main(int argc, char **argv)
 	printf("\n");
 	EVP_MD_CTX_free(stored);
 	EVP_MD_CTX_free(content);
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (!prove(argv[i]))
+			return 1;
 	return 0;
 }

@@ -71,6 +71,16 @@ class Crane:
         return [["xargs", "-a", pairs, "-n", "2", "-P", "4", self.program, "--insecure", "cp", "-a", "-j", "8"]]
 
 
+class Bare:
+    """No peer: what `verify: layers` cannot do without, on files, and moving nothing."""
+
+    def __init__(self, program, layers):
+        self.name, self.program, self.layers = "bare", program, layers
+
+    def mirror(self, directory, source, targets, repositories, verify="digests"):
+        return [[self.program, *self.layers]] if verify == "layers" else None
+
+
 def found(program):
     """dray, and the peers that are here."""
     peers = [cls(path) for cls in (Skopeo, Regsync, Crane) if (path := shutil.which(cls.__name__.lower()))]
