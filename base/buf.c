@@ -24,10 +24,12 @@ void buf_clear(struct buf *buf)
 		buf->data[0] = '\0';
 }
 
-bool buf_append(struct buf *buf, const void *bytes, size_t length, struct error *err)
+char *buf_room(struct buf *buf, size_t length, struct error *err)
 {
-	if (length > buf->maximum - buf->length)
-		return error_set(err, ERR_TOO_LARGE, "more than %zu bytes", buf->maximum);
+	if (length > buf->maximum - buf->length) {
+		(void)!error_set(err, ERR_TOO_LARGE, "more than %zu bytes", buf->maximum);
+		return NULL;
+	}
 	if (buf->length + length + 1 > buf->capacity) {
 		size_t wanted = buf->capacity ? buf->capacity * 2 : 256;
 		if (wanted < buf->length + length + 1)
@@ -35,10 +37,23 @@ bool buf_append(struct buf *buf, const void *bytes, size_t length, struct error 
 		buf->data = memory_resize(buf->data, wanted, 1);
 		buf->capacity = wanted;
 	}
-	if (length > 0)
-		memcpy(buf->data + buf->length, bytes, length);
+	return buf->data + buf->length;
+}
+
+void buf_grow(struct buf *buf, size_t length)
+{
 	buf->length += length;
 	buf->data[buf->length] = '\0';
+}
+
+bool buf_append(struct buf *buf, const void *bytes, size_t length, struct error *err)
+{
+	char *room = buf_room(buf, length, err);
+	if (!room)
+		return false;
+	if (length > 0)
+		memcpy(room, bytes, length);
+	buf_grow(buf, length);
 	return true;
 }
 

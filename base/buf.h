@@ -28,6 +28,13 @@ void buf_clear(struct buf *buf);
 /** Append @length bytes. ERR_TOO_LARGE when that is more than the maximum; nothing is appended then. */
 must_check bool buf_append(struct buf *buf, const void *bytes, size_t length, struct error *err);
 
+/**
+ * Room behind the bytes for @length more, to be filled by the caller: borrowed until the buffer changes. buf_grow()
+ * then makes the first @length of it bytes of the buffer. NULL: ERR_TOO_LARGE, as buf_append().
+ */
+must_check char *buf_room(struct buf *buf, size_t length, struct error *err);
+void buf_grow(struct buf *buf, size_t length);
+
 /** Append formatted text; errors as buf_append. */
 must_check bool buf_appendf(struct buf *buf, struct error *err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

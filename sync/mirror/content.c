@@ -133,23 +133,21 @@ static bool fetch_manifest(struct run *run, struct endpoint *source, const char 
 	return endpoint_manifest(source, repository, wanted, bytes, media_type, err);
 }
 
+/* Of a size that its caller has bounded. */
 static bool read_whole(struct endpoint *source, const char *repository, const struct descriptor *wanted,
 	struct buf *bytes, struct error *err)
 {
+	size_t size = (size_t)wanted->size, got = 0;
+	char *room = buf_room(bytes, size, err);
 	struct endpoint_reader *reader;
-	if (!endpoint_blob_open(source, repository, wanted, 0, &reader, err))
+	if (!room || !endpoint_blob_open(source, repository, wanted, 0, &reader, err))
 		return false;
 	bool ok;
-	for (;;) {
-		char piece[TASK_STEP_BYTES];
-		size_t got;
-		ok = endpoint_reader_read(reader, piece, sizeof piece, &got, err);
-		if (!ok || got == 0)
-			break;
-		ok = buf_append(bytes, piece, got, err);
-		if (!ok)
-			break;
-	}
+	do {
+		ok = endpoint_reader_read(reader, room + bytes->length, size - bytes->length, &got, err);
+		if (ok)
+			buf_grow(bytes, got);
+	} while (ok && got > 0 && bytes->length < size);
 	if (ok && !digest_check(&wanted->digest, bytes->data, bytes->length, err)) {
 		ok = false;
 		if (*endpoint_reader_encoding(reader))

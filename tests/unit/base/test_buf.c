@@ -25,6 +25,23 @@ static void nothing_grows_above_its_maximum(void **state)
 	assert_int_equal(buf.length, 8);
 }
 
+static void room_is_filled_by_the_caller(void **state)
+{
+	(void)state;
+	struct error err;
+	auto_buf struct buf buf;
+	buf_init(&buf, 1000);
+	assert_true(buf_append(&buf, "ab", 2, &err));
+	char *room = buf_room(&buf, 998, &err);
+	assert_non_null(room);
+	memset(room, 'c', 998);
+	assert_int_equal(buf.length, 2);
+	buf_grow(&buf, 3);
+	assert_string_equal(buf_peek(&buf), "abccc");
+	assert_null(buf_room(&buf, 996, &err));
+	assert_int_equal(err.kind, ERR_TOO_LARGE);
+}
+
 static void a_nul_stands_behind_the_bytes(void **state)
 {
 	(void)state;
@@ -77,6 +94,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_grows_above_its_maximum),
+		cmocka_unit_test(room_is_filled_by_the_caller),
 		cmocka_unit_test(a_nul_stands_behind_the_bytes),
 		cmocka_unit_test(formatted_text_is_whole_or_not_there),
 		cmocka_unit_test(taken_bytes_are_the_callers),
