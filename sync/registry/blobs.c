@@ -180,13 +180,19 @@ static bool skip_what_was_not_asked_for(struct blob_reader *reader, void *bytes,
 	return true;
 }
 
-/* Reading to the end, and not only to the last byte, tells whether more comes, and frees the connection. */
+/*
+ * Reading to the end, and not only to the last byte, tells whether more comes, and frees the connection. Where the end
+ * itself is broken, all bytes are there, and their digest judges them.
+ */
 static bool finish(struct blob_reader *reader, struct error *err)
 {
 	char more;
-	size_t got;
-	if (!http_read(reader->exchange, &more, 1, &got, err))
+	size_t got = 0;
+	struct error why;
+	if (!http_read(reader->exchange, &more, 1, &got, &why) && why.kind == ERR_CANCELED) {
+		*err = why;
 		return false;
+	}
 	if (got > 0) {
 		error_set(err, ERR_CORRUPT, "%s: more bytes than the blob has", http_what(reader->exchange));
 		return blob_reader_explain(reader, err);

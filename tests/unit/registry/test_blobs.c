@@ -102,6 +102,7 @@ static void reader_gives_exactly_what_was_asked_for(void **state)
 		int status;
 		const char *header, *body;
 		const char *why;
+		enum fault fault;
 	} rows[] = {
 		{{0, 20, BYTES, ERR_NONE}, "", 200, NULL, BYTES, "whole"},
 		{{0, 3, BYTES, ERR_NONE}, "", 200, NULL, BYTES, "in pieces"},
@@ -118,6 +119,10 @@ static void reader_gives_exactly_what_was_asked_for(void **state)
 		{{0, 20, "012345678", ERR_UNAVAILABLE}, "", 200, "Transfer-Encoding: chunked", "012345678",
 			"too short"},
 		{{0, 20, "", ERR_CORRUPT}, "", 200, "Transfer-Encoding: chunked", "0123456789x", "too long"},
+		{{0, 20, BYTES, ERR_NONE}, "", 200, "Transfer-Encoding: chunked", BYTES, "only the end is broken",
+			FAULT_CUT},
+		{{0, 20, "012345678", ERR_UNAVAILABLE}, "", 200, "Transfer-Encoding: chunked", "012345678",
+			"broken before the last byte", FAULT_CUT},
 		{{0, 20, BYTES, ERR_NONE}, "", 200, "Content-Encoding: gzip", BYTES, "never undone (BLB-9)"},
 		{{0, 20, "", ERR_CORRUPT, "sent with Content-Encoding x-gzip: GET"}, "", 200,
 			"Content-Encoding: x-gzip", "0123456789x", "and told where that is wrong"},
@@ -130,7 +135,7 @@ static void reader_gives_exactly_what_was_asked_for(void **state)
 	for (size_t i = 0; i < array_count(rows); i++) {
 		const struct row story[] = {
 			PING_ROW,
-			{get_url, rows[i].range, rows[i].status, {rows[i].header}, rows[i].body},
+			{get_url, rows[i].range, rows[i].status, {rows[i].header}, rows[i].body, rows[i].fault},
 		};
 		struct reading reading = rows[i].reading;
 		PLAY(read_blob, NULL, story, &reading);
