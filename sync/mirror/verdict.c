@@ -9,7 +9,7 @@
 #include "scheduler/pool.h"
 #include "sync/verify/verify.h"
 
-/* Below this, handing a chunk to a worker costs more than hashing it here. */
+/* Below this, handing a blob to a worker costs more than hashing it here; what it inflates to is bounded by it, too. */
 enum { INLINE_BYTES = 16 * 1024 };
 
 struct verify_job {
@@ -63,7 +63,7 @@ static bool feed(struct transfer *transfer, struct verify_job *job, struct error
 	job->hashed = false;
 	job->inflated = 0;
 	for (;;) {
-		if (job->length <= INLINE_BYTES)
+		if (transfer->blob.size <= INLINE_BYTES)
 			verify_on_worker(job);
 		else if (!use_workers(transfer, job, err))
 			return false;
