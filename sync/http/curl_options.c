@@ -9,9 +9,9 @@
 
 /*
  * What is received at once must fit into what a hop spills, since libcurl copies what we pause on: with 512 KiB a
- * cold copy took a fifth more CPU, and page faults eight times as many. What is sent at once is one chunk of a ring.
+ * cold copy took a fifth more CPU, and page faults eight times as many. What is sent at once is a third of a chunk.
  */
-#define RECEIVE_BYTES ((long)(64 * KIB))
+#define RECEIVE_BYTES    ((long)(64 * KIB))
 #define SEND_BYTES       ((long)(64 * KIB))
 #define SMALL_SEND_BYTES ((long)(16 * KIB)) /* the least that libcurl has */
 

@@ -128,20 +128,24 @@ static bool is_filled(const struct hop *hop)
 	return hop->into && hop->into_length == hop->into_capacity;
 }
 
+/* By whoever waits for it, as far as there is room, and the rest in the spill; all or nothing. */
+static bool take_body(struct hop *hop, const char *bytes, size_t length)
+{
+	size_t direct = hop->into ? smaller(length, hop->into_capacity - hop->into_length) : 0;
+	if (length > direct && !buf_append(&hop->spill, bytes + direct, length - direct, NULL))
+		return false;
+	if (direct > 0)
+		memcpy(hop->into + hop->into_length, bytes, direct);
+	hop->into_length += direct;
+	return true;
+}
+
 static size_t on_body(void *context, const void *bytes, size_t length)
 {
 	struct hop *hop = context;
-	size_t direct = hop->into ? smaller(length, hop->into_capacity - hop->into_length) : 0;
-	if (hop->discard) {
-		direct = length;
-	} else {
-		if (length > direct && !buf_append(&hop->spill, (const char *)bytes + direct, length - direct, NULL)) {
-			hop->body_paused = true;
-			return TRANSPORT_PAUSE;
-		}
-		if (direct > 0)
-			memcpy(hop->into + hop->into_length, bytes, direct);
-		hop->into_length += direct;
+	if (!hop->discard && !take_body(hop, bytes, length)) {
+		hop->body_paused = true;
+		return TRANSPORT_PAUSE;
 	}
 	count_received(hop, length);
 	move(hop, length);

@@ -423,7 +423,7 @@ static void stop_task(void *argument)
 		break;
 	case STOP_READ:
 		exchange = open_url(job->story, HTTP_GET, half);
-		assert_true(http_read(exchange, few, sizeof few, &got, &job->err));
+		assert_true(http_read(exchange, few, 5, &got, &job->err));
 		job->waits = true;
 		ok = http_read(exchange, few, sizeof few, &got, &job->err);
 		break;

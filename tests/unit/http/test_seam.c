@@ -543,6 +543,39 @@ static void a_cancelled_request_is_released(void **state)
 	in_virtual_time(cancelled, scripts, array_count(scripts));
 }
 
+static void read_drips(void *argument)
+{
+	struct http_request request = request_of(HTTP_GET, "http://drips/");
+	struct http_exchange *exchange = opened(argument, &request);
+	char bytes[8];
+	size_t got;
+	struct error err;
+	assert_true(http_read(exchange, bytes, sizeof bytes, &got, &err));
+	assert_int_equal(got, 2);
+	assert_memory_equal(bytes, "ab", 2);
+	assert_false(http_read(exchange, bytes, sizeof bytes, &got, &err));
+	assert_int_equal(err.kind, ERR_CANCELED);
+	http_close(exchange);
+}
+
+static void cancelled_while_it_reads(struct play *story)
+{
+	struct group group;
+	struct error err;
+	group_init(&group, 1);
+	assert_true(group_spawn(&group, read_drips, story, &err));
+	assert_true(task_sleep(25 * SECOND, &err));
+	group_cancel(&group);
+	group_wait(&group);
+	assert_int_equal(story->memory.streams, 0);
+}
+
+static void what_came_before_the_stop_is_given_first(void **state)
+{
+	(void)state;
+	in_virtual_time(cancelled_while_it_reads, scripts, array_count(scripts));
+}
+
 int main(void)
 {
 	memset(chunk, 'x', TRANSPORT_BODY_MAX);
@@ -555,6 +588,7 @@ int main(void)
 		cmocka_unit_test(a_hop_abroad_is_judged_and_anonymous),
 		cmocka_unit_test(a_body_that_nobody_reads_pauses_at_64_kib),
 		cmocka_unit_test(a_cancelled_request_is_released),
+		cmocka_unit_test(what_came_before_the_stop_is_given_first),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
