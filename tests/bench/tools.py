@@ -78,7 +78,7 @@ class Bare:
         self.name, self.program, self.layers = "bare", program, layers
 
     def mirror(self, directory, source, targets, repositories, verify="digests"):
-        return [[self.program, *self.layers]] if verify == "layers" else None
+        return [[self.program, *self.layers]]
 
 
 def found(program):
