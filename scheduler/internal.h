@@ -52,7 +52,7 @@ struct loop {
 	size_t home_stack_bytes;
 	void *home_fake_stack, *home_tsan;
 	struct list idle_fibers;
-	struct slab *slabs; /* of stacks; the first has some left */
+	struct slab *slabs; /* of stacks; the first may have some left */
 	/* real loops only */
 	uv_loop_t uv;
 	uv_timer_t wake;

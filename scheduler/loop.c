@@ -169,7 +169,6 @@ void loop_free(struct loop *loop)
 {
 	if (!loop)
 		return;
-	task_release_fibers(loop);
 	channel_release_spare_chunks(loop);
 	if (!loop->is_virtual) {
 		uv_close((uv_handle_t *)&loop->wake, NULL);
@@ -177,6 +176,7 @@ void loop_free(struct loop *loop)
 		if (uv_loop_close(&loop->uv) != 0)
 			fprintf(stderr, "dray: internal: the loop is freed while something still uses it\n");
 	}
+	task_release_fibers(loop);
 	free(loop->heap);
 	free(loop);
 }

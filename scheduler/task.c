@@ -53,7 +53,7 @@ struct fiber {
 struct slab {
 	struct slab *next;
 	unsigned char *mapping;
-	size_t bytes, used;
+	size_t bytes, used_bytes;
 };
 
 /* --- what the tools must be told ------------------------------------------------------------------------------------
@@ -130,10 +130,10 @@ static void add_slab(struct loop *loop, size_t bytes)
 static unsigned char *open_stack(struct loop *loop)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	if (!loop->slabs || loop->slabs->used == loop->slabs->bytes)
+	if (!loop->slabs || loop->slabs->used_bytes == loop->slabs->bytes)
 		add_slab(loop, STACKS_PER_SLAB * (page + TASK_STACK_BYTES));
-	unsigned char *stack = loop->slabs->mapping + loop->slabs->used + page;
-	loop->slabs->used += page + TASK_STACK_BYTES;
+	unsigned char *stack = loop->slabs->mapping + loop->slabs->used_bytes + page;
+	loop->slabs->used_bytes += page + TASK_STACK_BYTES;
 	if (mprotect(stack, TASK_STACK_BYTES, PROT_READ | PROT_WRITE) != 0)
 		memory_exhausted();
 	return stack;

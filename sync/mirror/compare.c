@@ -25,9 +25,13 @@ static bool resolve_source(struct image *image, struct error *err)
 static bool look_at_source(struct image *image, struct error *err)
 {
 	bool listed = !image->job->what.reference && !endpoint_is_layout(image->job->what.source);
-	if (resolve_source(image, err))
+	struct error why;
+	if (resolve_source(image, &why))
 		return true;
-	return err->kind == ERR_NOT_FOUND && listed && task_sleep(PROXY_FETCHES_MS, err) && resolve_source(image, err);
+	if (why.kind == ERR_NOT_FOUND && listed)
+		return task_sleep(PROXY_FETCHES_MS, err) && resolve_source(image, err);
+	*err = why;
+	return false;
 }
 
 static void look_at_target(void *argument)

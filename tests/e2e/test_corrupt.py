@@ -17,7 +17,7 @@ class Case:
     def __init__(self, source, target, repo, directory, address=None, bad=None):
         self.source, self.target, self.repo = source, target, repo
         self.layout = directory / "layout"
-        self.bad = bad or images.Image([images.Layer(f"{repo} bad", 200_000)])
+        self.bad = bad or images.Image([images.Layer(f"{repo} bad", 500_000)])
         self.good = images.Image([images.Layer(f"{repo} good")])
         images.push(source, repo, "bad", self.bad)
         images.push(source, repo, "good", self.good)

@@ -250,7 +250,7 @@ SLOTS = "    blob-slots: 1\n"
 
 
 def test_two_registries_that_mirror_each_other_with_one_slot_each(source, target, repo, tmp_path):
-    to, back = ({f"{way}{n}": images.Image([images.Layer(f"{repo} {way} {n} {i}", 150_000) for i in range(3)])
+    to, back = ({f"{way}{n}": images.Image([images.Layer(f"{repo} {way} {n} {i}", 500_000) for i in range(3)])
                  for n in range(4)} for way in ("to", "back"))
     for tag in to:
         images.push(source, f"{repo}/to", tag, to[tag])
@@ -272,7 +272,7 @@ registries:
 
 
 def test_one_registry_onto_itself_both_ways_with_one_slot(source, repo, tmp_path):
-    there, back = ({f"{n}": images.Image([images.Layer(f"{repo} {way} {n} {i}", 150_000) for i in range(3)])
+    there, back = ({f"{n}": images.Image([images.Layer(f"{repo} {way} {n} {i}", 500_000) for i in range(3)])
                     for n in range(4)} for way in ("a", "b"))
     for n in there:
         images.push(source, f"{repo}/a", n, there[n])

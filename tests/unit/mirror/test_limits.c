@@ -166,7 +166,7 @@ static void with_an_endless_layer(struct simulation *simulation)
 	expect_whole_tags(simulation);
 }
 
-static void blob_larger_than_memory_streams_in_four_chunks(void **state)
+static void blob_larger_than_memory_streams_in_two_chunks(void **state)
 {
 	(void)state;
 	play_seeds(with_an_endless_layer, 1);
@@ -199,7 +199,7 @@ int main(void)
 		cmocka_unit_test(quota_is_never_overspent),
 		cmocka_unit_test(blob_goes_up_though_every_head_of_one_fails),
 		cmocka_unit_test(stalled_body_is_cut_and_resumed),
-		cmocka_unit_test(blob_larger_than_memory_streams_in_four_chunks),
+		cmocka_unit_test(blob_larger_than_memory_streams_in_two_chunks),
 	};
 	return cmocka_run_group_tests(tests, make_galleries, free_galleries);
 }
