@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -88,6 +89,22 @@ static void *tsan_self(void)
 	return __tsan_get_current_fiber();
 #else
 	return NULL;
+#endif
+}
+
+/* ThreadSanitizer keeps a signal for the fiber that it finds running, which may then wait for ever. So signals come to
+ * the loop, and not to tasks. */
+static void hold_signals(int how)
+{
+#ifdef __SANITIZE_THREAD__
+	static const int of_programs[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+	sigset_t held;
+	sigfillset(&held);
+	for (size_t i = 0; i < sizeof of_programs / sizeof of_programs[0]; i++)
+		sigdelset(&held, of_programs[i]);
+	pthread_sigmask(how, &held, NULL);
+#else
+	(void)how;
 #endif
 }
 
@@ -206,6 +223,7 @@ static void begin_fiber(ucontext_t *start, struct fiber *fiber)
 static __attribute__((noinline)) void enter_fiber(struct loop *loop, struct fiber *fiber)
 {
 	loop->home_tsan = tsan_self();
+	hold_signals(SIG_BLOCK);
 	if (sigsetjmp(loop->home, 0) == 0) {
 		announce_switch(&loop->home_fake_stack, fiber->stack, TASK_STACK_BYTES, fiber->tsan);
 		if (fiber->entered)
@@ -213,6 +231,7 @@ static __attribute__((noinline)) void enter_fiber(struct loop *loop, struct fibe
 		begin_fiber(&loop->start, fiber);
 	}
 	announce_arrival(loop->home_fake_stack, NULL, NULL);
+	hold_signals(SIG_UNBLOCK);
 }
 
 /* --- tasks ----------------------------------------------------------------------------------------------------------
